@@ -1,0 +1,1 @@
+//! `dm_bitset_*`, `dm_bit_*`.

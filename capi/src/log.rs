@@ -1,0 +1,1 @@
+//! Log functions and their data symbols.

@@ -1,0 +1,1 @@
+//! Memory: `dm_malloc_wrapper` and friends.

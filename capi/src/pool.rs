@@ -1,0 +1,1 @@
+//! `dm_pool_*`: arenas that C programs allocate from.

@@ -1,0 +1,1 @@
+//! Directories, uuid prefix, name mangling.

@@ -1,0 +1,1 @@
+//! `dm_get_status_*` and target helpers.

@@ -1,0 +1,1 @@
+//! `dm_task_*` and device queries.

@@ -1,0 +1,1 @@
+//! Udev cookies.

@@ -1,0 +1,133 @@
+//! What the engine needs of the place it runs in.
+
+use alloc::sync::Arc;
+
+use dm_abi::errno::Errno;
+
+use crate::table::Table;
+use crate::volume::Volume;
+
+/// A block device number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DevNo {
+    /// Major number.
+    pub major: u32,
+    /// Minor number.
+    pub minor: u32,
+}
+
+/// Identity of a mapped device inside the engine; never used again after the device is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceId(pub u64);
+
+/// How a table line names a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DevSpec<'a> {
+    /// `major:minor`.
+    Number(DevNo),
+    /// A path, as written.
+    Path(&'a [u8]),
+}
+
+/// An open component and its properties. Dropping the last clone closes it, so the host's handle must close on drop.
+#[derive(Clone, Debug)]
+pub struct Opened<C> {
+    /// The host's handle.
+    pub handle: C,
+    /// Its number, as table lines print it.
+    pub dev: DevNo,
+    /// Its size in sectors.
+    pub sectors: u64,
+    /// Its logical block size in bytes.
+    pub logical_block_size: u32,
+    /// Whether it accepts discards.
+    pub discard: bool,
+}
+
+/// What a host tells the block layer about a device when a table becomes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Size in sectors.
+    pub sectors: u64,
+    /// Refuses writes.
+    pub read_only: bool,
+    /// Largest logical block size of the components, in bytes; at least 512.
+    pub logical_block_size: u32,
+    /// All components accept discards.
+    pub discard: bool,
+}
+
+/// The services of a host. Control calls them with the control lock held; none may call back into control.
+pub trait Host: Sized {
+    /// Handle of an open component that is not one of the engine's own devices.
+    type Component: Clone + Send + Sync + 'static;
+
+    /// Opens a component, or resolves the name of one of the engine's own devices (see [`Found`]).
+    ///
+    /// # Errors
+    /// Those of Linux: ENXIO for a number without a device, ENOENT for a missing path, ENOTBLK for a path to something
+    /// else, EBUSY, EACCES for a write to a read-only device.
+    fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Self::Component>, Errno>;
+
+    /// Creates the block device of `id`, of size 0 and not yet readable. `minor` is what the client asked for, if it did.
+    ///
+    /// # Errors
+    /// ENXIO when the wanted minor is in use; EBUSY, ENOMEM, ENOSPC when no device can be made.
+    fn create(&mut self, id: DeviceId, minor: Option<u32>) -> Result<DevNo, Errno>;
+
+    /// Removes the block device of `id`.
+    ///
+    /// # Errors
+    /// EBUSY when somebody has it open; then nothing has changed.
+    fn remove(&mut self, id: DeviceId) -> Result<(), Errno>;
+
+    /// Number of opens of the device from outside the engine.
+    fn open_count(&mut self, id: DeviceId) -> u32;
+
+    /// The device's name changed (also called once after creation).
+    fn named(&mut self, id: DeviceId, name: &[u8]);
+
+    /// A table became live, or size or access changed; `None` when the live table went away.
+    ///
+    /// # Errors
+    /// Whatever keeps the host from presenting it; the resume then fails and the old table stays live.
+    fn configure(&mut self, id: DeviceId, limits: Option<Limits>) -> Result<(), Errno>;
+
+    /// Runs `f` on the data path of `id` under its lock. When `f` opened the gate, the host afterwards submits again
+    /// what it held.
+    fn volume<R>(&mut self, id: DeviceId, f: impl FnOnce(&mut Volume<Self::Component>) -> R) -> R;
+
+    /// Milliseconds of a clock that never goes back.
+    fn now_ms(&self) -> u64;
+
+    /// An event happened on `id`, or a device came, went, or changed its name: waiters are to poll their tickets again.
+    fn changed(&mut self);
+}
+
+/// The answer of [`Host::open`].
+#[derive(Clone, Debug)]
+pub enum Found<C> {
+    /// A device of the host, now open.
+    Host(Opened<C>),
+    /// One of the engine's own devices.
+    Mapped(DeviceId),
+}
+
+/// A component of a table, as the data path sees it.
+#[derive(Clone, Debug)]
+pub enum Component<C> {
+    /// A device of the host.
+    Host(Opened<C>),
+    /// Another mapped device: the host passes the piece through that device's gate and live table.
+    Mapped {
+        /// Which one.
+        id: DeviceId,
+        /// Its number, as table lines print it.
+        dev: DevNo,
+        /// Its size in sectors when the table was loaded.
+        sectors: u64,
+    },
+}
+
+/// A live table as hosts hold it during I/O.
+pub type SharedTable<C> = Arc<Table<C>>;

@@ -1,0 +1,1 @@
+//! Configuration trees: parse, find, change, write.

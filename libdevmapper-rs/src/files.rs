@@ -1,0 +1,1 @@
+//! Files and directories: create, lock, buffered output, empty checks.

@@ -1,0 +1,1 @@
+//! Hash tables with binary keys.

@@ -1,0 +1,131 @@
+//! Messages to the program's log function.
+//!
+//! Levels are those of the C library: 2 fatal, 3 error, 4 warning, 5 notice ("verbose"), 6 info ("very verbose"), 7 debug.
+//! Use the macros [`log_error!`](crate::log_error), [`log_warn!`](crate::log_warn), [`log_notice!`](crate::log_notice),
+//! [`log_info!`](crate::log_info), [`log_debug!`](crate::log_debug), [`log_activation!`](crate::log_activation),
+//! [`log_sys_error!`](crate::log_sys_error) and [`log_sys_debug!`](crate::log_sys_debug).
+
+use std::fmt::Arguments;
+use std::sync::RwLock;
+
+/// Severity, as the low three bits of the C level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    /// 2
+    Fatal = 2,
+    /// 3
+    Error = 3,
+    /// 4
+    Warning = 4,
+    /// 5, shown with -v
+    Notice = 5,
+    /// 6, shown with -vv
+    Info = 6,
+    /// 7
+    Debug = 7,
+}
+
+/// Class number of debug messages about activation.
+pub const CLASS_ACTIVATION: i32 = 4;
+/// Modifier of the C level: print to standard error.
+pub const TO_STDERR: i32 = 0x80;
+/// Modifier of the C level: log only once.
+pub const ONCE: i32 = 0x100;
+
+/// One message on its way to the sink.
+#[derive(Debug)]
+pub struct Record<'a> {
+    /// Severity.
+    pub level: Level,
+    /// Modifier bits of the C level ([`TO_STDERR`], [`ONCE`]).
+    pub modifiers: i32,
+    /// -1 for errors, a class number for debug messages, else 0.
+    pub errno_or_class: i32,
+    /// Source file.
+    pub file: &'static str,
+    /// Source line.
+    pub line: u32,
+    /// The text, without newline.
+    pub message: Arguments<'a>,
+}
+
+/// A function that takes messages.
+pub type Sink = fn(&Record<'_>);
+
+static SINK: RwLock<Option<Sink>> = RwLock::new(None);
+
+/// Sends messages to `sink`; `None` drops everything below a warning and prints the rest to standard error.
+pub fn set_sink(sink: Option<Sink>) {
+    *SINK.write().unwrap_or_else(|e| e.into_inner()) = sink;
+}
+
+/// Hands one message to the sink. Called by the macros.
+pub fn write(record: &Record<'_>) {
+    let sink = *SINK.read().unwrap_or_else(|e| e.into_inner());
+    match sink {
+        Some(sink) => sink(record),
+        None if record.level <= Level::Warning => eprintln!("{}", record.message),
+        None => {}
+    }
+}
+
+/// Logs with everything given: level, modifiers, class, format.
+#[macro_export]
+macro_rules! log_at {
+    ($level:ident, $modifiers:expr, $class:expr, $($arg:tt)+) => {
+        $crate::log::write(&$crate::log::Record {
+            level: $crate::log::Level::$level,
+            modifiers: $modifiers,
+            errno_or_class: $class,
+            file: file!(),
+            line: line!(),
+            message: format_args!($($arg)+),
+        })
+    };
+}
+/// Logs an error.
+#[macro_export]
+macro_rules! log_error { ($($arg:tt)+) => { $crate::log_at!(Error, 0, -1, $($arg)+) } }
+/// Logs a warning (always to standard error).
+#[macro_export]
+macro_rules! log_warn { ($($arg:tt)+) => { $crate::log_at!(Warning, $crate::log::TO_STDERR, 0, $($arg)+) } }
+/// Logs at notice level ("verbose").
+#[macro_export]
+macro_rules! log_notice { ($($arg:tt)+) => { $crate::log_at!(Notice, 0, 0, $($arg)+) } }
+/// Logs at info level ("very verbose").
+#[macro_export]
+macro_rules! log_info { ($($arg:tt)+) => { $crate::log_at!(Info, 0, 0, $($arg)+) } }
+/// Logs a debug message.
+#[macro_export]
+macro_rules! log_debug { ($($arg:tt)+) => { $crate::log_at!(Debug, 0, 0, $($arg)+) } }
+/// Logs a debug message of the activation class.
+#[macro_export]
+macro_rules! log_activation { ($($arg:tt)+) => { $crate::log_at!(Debug, 0, $crate::log::CLASS_ACTIVATION, $($arg)+) } }
+/// Logs a failed system call as an error: path, call name, `std::io::Error`.
+#[macro_export]
+macro_rules! log_sys_error {
+    ($path:expr, $call:expr, $err:expr) => {
+        $crate::log_error!("{}: {} failed: {}", $path, $call, $crate::log::SysText(&$err))
+    };
+}
+/// Logs a failed system call as a debug message.
+#[macro_export]
+macro_rules! log_sys_debug {
+    ($path:expr, $call:expr, $err:expr) => {
+        $crate::log_debug!("{}: {} failed: {}", $path, $call, $crate::log::SysText(&$err))
+    };
+}
+
+/// Prints an [`std::io::Error`] the way `strerror` does, without Rust's `(os error N)`.
+#[derive(Debug)]
+pub struct SysText<'a>(pub &'a std::io::Error);
+
+impl std::fmt::Display for SysText<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.raw_os_error() {
+            Some(code) => f.write_str(nix::errno::Errno::from_raw(code).desc()),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}

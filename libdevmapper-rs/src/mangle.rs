@@ -1,0 +1,1 @@
+//! Mangling of device names and uuids (`\\xNN`).

@@ -1,0 +1,1 @@
+//! The queue of device-node operations below the dm directory.

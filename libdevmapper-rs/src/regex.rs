@@ -1,0 +1,1 @@
+//! Many patterns matched at once by one automaton.

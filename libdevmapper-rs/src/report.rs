@@ -1,0 +1,1 @@
+//! Reports: fields, sorting, selection, output as text, groups and JSON.

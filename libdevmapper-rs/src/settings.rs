@@ -1,0 +1,1 @@
+//! Process-wide settings: directories, uuid prefix, mangling mode.

@@ -1,0 +1,1 @@
+//! Device-mapper statistics: regions, areas, groups, histograms.

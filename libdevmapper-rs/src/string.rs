@@ -1,0 +1,1 @@
+//! String helpers: quoting, splitting, dm names of LVM volumes.

@@ -1,0 +1,1 @@
+//! Questions answered by sysfs and /proc: names, holders, mounts, majors.

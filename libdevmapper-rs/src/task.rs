@@ -1,0 +1,1 @@
+//! One request to the driver and its reply.

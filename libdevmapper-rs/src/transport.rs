@@ -1,0 +1,1 @@
+//! Ways to reach an engine: the Linux control node, the udmd socket.

@@ -1,0 +1,1 @@
+//! The dependency tree: preload, suspend, resume, activate, deactivate in the right order.
