@@ -126,6 +126,10 @@ pub enum Component<C> {
         dev: DevNo,
         /// Its size in sectors when the table was loaded.
         sectors: u64,
+        /// Its logical block size in bytes ([`Limits::logical_block_size`] of its live table, else 512).
+        logical_block_size: u32,
+        /// Whether it accepts discards ([`Limits::discard`] of its live table).
+        discard: bool,
     },
 }
 

@@ -30,8 +30,13 @@ pub struct Bio {
     pub fua: bool,
 }
 
-/// A part of a request that goes to one place. The pieces of a request cover it in order and without gaps
-/// (those of a flush have no sectors and go each to another component).
+/// A part of a request that goes to one place. The pieces of a request cover it in order and without gaps.
+///
+/// * [`Op::Read`], [`Op::Write`]: sector `offset + i` of the request is sector `i` of the piece.
+/// * [`Op::Discard`], [`Op::WriteZeroes`] carry no data: a piece may stand for as many sectors from all over the
+///   request (a striped target gathers what lies on one stripe); together the pieces reach exactly the request's sectors.
+/// * [`Op::Flush`]: no sectors; each piece goes to another component, or to a segment that wants a flush for itself, and
+///   `offset` is the start of that segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Distance from the request's first sector, in sectors.
@@ -51,10 +56,10 @@ pub enum Verb {
         component: u32,
         /// First sector on the component.
         sector: u64,
-        /// Done only after this many milliseconds; the host reports the start of the work with
-        /// [`crate::table::Table::delay_over`] when it is not 0.
+        /// Done only after this many milliseconds; when it is not 0, the host reports the start of the work with
+        /// [`crate::table::Table::delay_over`]. While the device is being suspended it is done at once.
         delay_ms: u32,
-        /// The host changes one byte of the data in passing.
+        /// The host changes one byte of the data in passing: of what is read, or of a copy of what is written.
         corrupt: Option<Corrupt>,
     },
     /// Reads give zeroes, writes succeed and are dropped.
@@ -63,6 +68,19 @@ pub enum Verb {
     Drop,
     /// Fails.
     Fail(Errno),
+}
+
+impl Verb {
+    /// The plain remap.
+    #[must_use]
+    pub fn remap(component: u32, sector: u64) -> Self {
+        Verb::Remap {
+            component,
+            sector,
+            delay_ms: 0,
+            corrupt: None,
+        }
+    }
 }
 
 /// A deliberate damage of one byte in a request's data (target flakey).

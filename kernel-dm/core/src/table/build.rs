@@ -1,0 +1,149 @@
+//! From the lines of a client to a table.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use dm_abi::errno::Errno;
+
+use super::pieces::FlushStep;
+use super::{Line, OpenComponent, Segment, Table, TableError};
+use crate::host::{Component, DevNo, DevSpec};
+use crate::targets::TargetType;
+use crate::targets::args::{self, Args, Refusal};
+
+/// See [`Table::build`].
+pub(super) fn build<'l, C>(
+    open: &mut OpenComponent<'_, C>,
+    lines: &mut dyn Iterator<Item = Line<'l>>,
+    read_only: bool,
+    now_ms: u64,
+) -> Result<Table<C>, TableError> {
+    let mut components = Components {
+        open,
+        read_only,
+        list: Vec::new(),
+        by_number: BTreeMap::new(),
+        by_path: BTreeMap::new(),
+    };
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut end = 0u64;
+    for (index, line) in lines.enumerate() {
+        let segment = build_segment(&mut components, &line, end, now_ms).map_err(|refusal| TableError {
+            errno: refusal.errno,
+            reason: format!(
+                "line {} (`{} {} {} {}`): {}",
+                index + 1,
+                line.start,
+                line.length,
+                String::from_utf8_lossy(line.kind),
+                String::from_utf8_lossy(line.params),
+                refusal.reason
+            ),
+        })?;
+        end = segment.start + segment.length;
+        segments.push(segment);
+    }
+    if segments.is_empty() {
+        return Err(TableError {
+            errno: Errno::EINVAL,
+            reason: "a table without lines".into(),
+        });
+    }
+    Ok(Table {
+        starts: segments.iter().map(|segment| segment.start).collect(),
+        flushes: FlushStep::plan(&segments),
+        segments: segments.into_boxed_slice(),
+        components: components.list.into_boxed_slice(),
+        read_only,
+    })
+}
+
+fn build_segment<C>(
+    components: &mut Components<'_, C>,
+    line: &Line<'_>,
+    end: u64,
+    now_ms: u64,
+) -> Result<Segment, Refusal> {
+    if line.start != end {
+        let what = if line.start < end {
+            "overlaps"
+        } else {
+            "leaves a gap after"
+        };
+        return Err(Refusal::invalid(format!("{what} the lines before, which end at {end}")));
+    }
+    if line.length == 0 {
+        return Err(Refusal::invalid("has length 0"));
+    }
+    // The block layer counts bytes in 64 signed bits.
+    if line
+        .start
+        .checked_add(line.length)
+        .is_none_or(|end| end > i64::MAX as u64 >> 9)
+    {
+        return Err(Refusal::invalid("is beyond the largest device"));
+    }
+    let kind = TargetType::find(line.kind).ok_or_else(|| Refusal::invalid("unknown target type"))?;
+    let words = args::split(line.params);
+    let target = kind.parse(&Args::new(&words, line.length, now_ms), &mut |word| {
+        components.get(word)
+    })?;
+    let mut fits = Ok(());
+    target.extents(line.length, &mut |extent| {
+        let component = &components.list[extent.component as usize];
+        let end = extent.first.checked_add(extent.sectors);
+        if fits.is_ok() && end.is_none_or(|end| end > component.sectors()) {
+            fits = Err(Refusal::invalid(format!(
+                "sectors {}+{} are beyond the end of {}, which has {}",
+                extent.first,
+                extent.sectors,
+                component.dev(),
+                component.sectors()
+            )));
+        }
+    });
+    fits?;
+    Ok(Segment {
+        start: line.start,
+        length: line.length,
+        target,
+    })
+}
+
+/// The components that were opened so far.
+struct Components<'o, C> {
+    open: &'o mut OpenComponent<'o, C>,
+    read_only: bool,
+    list: Vec<Component<C>>,
+    by_number: BTreeMap<DevNo, u32>,
+    by_path: BTreeMap<Box<[u8]>, u32>,
+}
+
+impl<C> Components<'_, C> {
+    fn get(&mut self, word: &[u8]) -> Result<u32, Refusal> {
+        let spec = args::device(word)?;
+        let known = match spec {
+            DevSpec::Number(dev) => self.by_number.get(&dev),
+            DevSpec::Path(path) => self.by_path.get(path),
+        };
+        if let Some(&index) = known {
+            return Ok(index);
+        }
+        let component = (self.open)(spec, self.read_only).map_err(|errno| Refusal {
+            errno,
+            reason: format!("cannot use {}: {errno}", String::from_utf8_lossy(word)),
+        })?;
+        let next = u32::try_from(self.list.len()).map_err(|_| Refusal::invalid("too many components"))?;
+        let index = *self.by_number.entry(component.dev()).or_insert(next);
+        if index == next {
+            self.list.push(component);
+        }
+        if let DevSpec::Path(path) = spec {
+            self.by_path.insert(path.into(), index);
+        }
+        Ok(index)
+    }
+}

@@ -1,0 +1,294 @@
+//! The target types, one file each.
+//!
+//! A target has two sides. Parsing: [`TargetKind::parse`] reads the words of a table line and [`TargetKind::table`]
+//! prints them again. Performing: [`TargetKind::map`] and what follows it. Both know components only as indices into
+//! the table's list of components.
+//!
+//! To add a target, write its file and add its line to the `targets!` list below.
+//!
+//! # Targets that need several steps
+//! A [`Verb`](crate::io::Verb) is one step: the host does it and the piece is complete. A target with state on disk
+//! (snapshot, mirror) needs more, and will get it without a change to these six: a further verb, `Ask(token)`, says
+//! that the piece is held by the target. The host then calls `Table::step(token, completion, now_ms)`, first with
+//! "started", and gets back a bounded list of actions (read, write, copy, flush on a component by number, with buffers
+//! the host owns and the target names by index; raise an event; wake held pieces). Each action carries a token that is
+//! not `Clone` and comes back with the action's result, upon which the list goes on, until an action says that the
+//! piece is complete or is now an ordinary verb. State lives inside the target behind its own lock, and a list holds no
+//! reference to it, so hosts are free in threads and order. Nothing of this exists yet.
+
+use core::fmt::{self, Write};
+
+use alloc::vec::Vec;
+use dm_abi::errno::Errno;
+
+use crate::host::DevNo;
+use crate::io::{Op, Verb};
+
+pub mod args;
+mod error;
+mod linear;
+mod zero;
+
+use args::{Args, Refusal};
+
+pub use error::Error;
+pub use linear::Linear;
+pub use zero::Zero;
+
+/// Opens the component that a word of a table line names, and gives its index.
+pub type Open<'a> = &'a mut dyn FnMut(&[u8]) -> Result<u32, Refusal>;
+
+/// Gives the number of a component, for printing.
+pub type Devices<'a> = &'a dyn Fn(u32) -> DevNo;
+
+/// The part of a request that lies in one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What to do; never [`Op::Flush`].
+    pub op: Op,
+    /// A write that must be durable when it completes.
+    pub fua: bool,
+    /// First sector, counted from the segment's start.
+    pub first: u64,
+    /// Number of sectors, up to the end of the request or of the segment.
+    pub sectors: u64,
+    /// Number of sectors that earlier pieces cover.
+    pub done: u64,
+    /// Sectors of the request before this part, for [`Corrupt::byte`](crate::io::Corrupt::byte).
+    pub offset: u64,
+    /// The host's clock.
+    pub now_ms: u64,
+}
+
+impl Part {
+    /// The next sector to map, counted from the segment's start.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.first + self.done
+    }
+
+    /// Number of sectors that are left to map.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.sectors - self.done
+    }
+}
+
+/// A range of a component that a segment uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Index of the component.
+    pub component: u32,
+    /// First sector on it.
+    pub first: u64,
+    /// Number of sectors.
+    pub sectors: u64,
+}
+
+/// How a segment takes part in a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushRule {
+    /// The flush goes to the components, once for all such segments of the table.
+    Components,
+    /// The target decides, see [`TargetKind::flush`].
+    Ask,
+    /// The segment has nothing to flush.
+    Nothing,
+}
+
+/// How a segment takes discards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscardRule {
+    /// If all its components do.
+    Components,
+    /// Always.
+    Accepts,
+    /// Never.
+    Refuses,
+}
+
+/// What every target does.
+pub trait TargetKind: Sized + fmt::Debug {
+    /// The type's name in table lines.
+    const NAME: &'static str;
+    /// The version that Linux 6.12 reports.
+    const VERSION: [u32; 3];
+    /// How flushes are treated.
+    const FLUSH: FlushRule = FlushRule::Components;
+    /// How discards are treated.
+    const DISCARD: DiscardRule = DiscardRule::Components;
+
+    /// Reads the words of a table line. That components are large enough is checked later, by [`TargetKind::extents`].
+    ///
+    /// # Errors
+    /// EINVAL for anything that is not the target's grammar; those of `open`.
+    fn parse(args: &Args<'_>, open: Open<'_>) -> Result<Self, Refusal>;
+
+    /// Prints the words of the table line.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn table(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result;
+
+    /// The next piece of a part: its length in sectors, at least 1 and at most [`Part::left`], and what to do.
+    fn map(&self, part: &Part) -> (u64, Verb);
+
+    /// What a flush does at component number `nth` of [`TargetKind::extents`]; only for [`FlushRule::Ask`].
+    fn flush(&self, component: u32, nth: u32, now_ms: u64) -> Verb {
+        let _ = (nth, now_ms);
+        Verb::Remap {
+            component,
+            sector: 0,
+            delay_ms: 0,
+            corrupt: None,
+        }
+    }
+
+    /// Calls `f` for every range of components that a segment of `length` sectors uses, in table line order.
+    fn extents(&self, length: u64, f: &mut dyn FnMut(Extent)) {
+        let _ = (length, f);
+    }
+
+    /// Prints the status.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn status(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
+        let _ = (devices, out);
+        Ok(())
+    }
+
+    /// A delayed piece of this operation has been started.
+    fn delay_over(&self, op: Op) {
+        let _ = op;
+    }
+
+    /// Obeys a message and perhaps writes a reply.
+    ///
+    /// # Errors
+    /// EINVAL for a message that the target does not know.
+    fn message(&self, words: &[Vec<u8>], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
+        let _ = (words, now_ms, reply);
+        Err(Errno::EINVAL)
+    }
+}
+
+/// Makes the enum of targets and the dispatch to them.
+macro_rules! targets {
+    ($($kind:ident,)*) => {
+        /// The target of one segment.
+        #[derive(Debug)]
+        pub enum Target {
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
+        }
+
+        /// The target types, in the order of a list of versions.
+        pub const TYPES: &[TargetType] = &[$(TargetType {
+            name: $kind::NAME,
+            version: $kind::VERSION,
+            parse: |args, open| $kind::parse(args, open).map(Target::$kind),
+        },)*];
+
+        /// Evaluates `$body` with the target behind `$self`, and with its type.
+        macro_rules! dispatch {
+            ($this:expr, $target:ident => $body:expr) => {
+                match $this { $(Target::$kind($target) => $body,)* }
+            };
+        }
+
+        impl Target {
+            /// The type's name.
+            #[must_use]
+            pub fn name(&self) -> &'static str {
+                fn name_of<T: TargetKind>(_: &T) -> &'static str {
+                    T::NAME
+                }
+                dispatch!(self, target => name_of(target))
+            }
+
+            /// How flushes are treated.
+            #[must_use]
+            pub fn flush_rule(&self) -> FlushRule {
+                fn rule_of<T: TargetKind>(_: &T) -> FlushRule {
+                    T::FLUSH
+                }
+                dispatch!(self, target => rule_of(target))
+            }
+
+            /// How discards are treated.
+            #[must_use]
+            pub fn discard_rule(&self) -> DiscardRule {
+                fn rule_of<T: TargetKind>(_: &T) -> DiscardRule {
+                    T::DISCARD
+                }
+                dispatch!(self, target => rule_of(target))
+            }
+        }
+
+        // The same methods as TargetKind's.
+        #[allow(missing_docs, clippy::missing_errors_doc)]
+        impl Target {
+            #[must_use]
+            pub fn map(&self, part: &Part) -> (u64, Verb) {
+                dispatch!(self, target => target.map(part))
+            }
+
+            #[must_use]
+            pub fn flush(&self, component: u32, nth: u32, now_ms: u64) -> Verb {
+                dispatch!(self, target => target.flush(component, nth, now_ms))
+            }
+
+            pub fn extents(&self, length: u64, f: &mut dyn FnMut(Extent)) {
+                dispatch!(self, target => target.extents(length, f));
+            }
+
+            pub fn table(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
+                dispatch!(self, target => target.table(devices, out))
+            }
+
+            pub fn status(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
+                dispatch!(self, target => target.status(devices, out))
+            }
+
+            pub fn delay_over(&self, op: Op) {
+                dispatch!(self, target => target.delay_over(op));
+            }
+
+            pub fn message(&self, words: &[Vec<u8>], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
+                dispatch!(self, target => target.message(words, now_ms, reply))
+            }
+        }
+    };
+}
+
+/// A target type that tables can use.
+#[derive(Clone, Copy, Debug)]
+pub struct TargetType {
+    /// Name in table lines.
+    pub name: &'static str,
+    /// Major, minor and patch level.
+    pub version: [u32; 3],
+    parse: fn(&Args<'_>, Open<'_>) -> Result<Target, Refusal>,
+}
+
+impl TargetType {
+    /// Finds a type by its exact name.
+    #[must_use]
+    pub fn find(name: &[u8]) -> Option<&'static TargetType> {
+        TYPES.iter().find(|kind| kind.name.as_bytes() == name)
+    }
+
+    /// Reads the words of a table line, see [`TargetKind::parse`].
+    ///
+    /// # Errors
+    /// Those of [`TargetKind::parse`].
+    pub fn parse(&self, args: &Args<'_>, open: Open<'_>) -> Result<Target, Refusal> {
+        (self.parse)(args, open)
+    }
+}
+
+targets! {
+    Zero,
+    Linear,
+    Error,
+}
