@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 
 use dm_abi::errno::Errno;
 
-use crate::table::Table;
+use crate::table::{Table, TableError};
 use crate::volume::Volume;
 
 /// A block device number.
@@ -69,39 +69,88 @@ pub trait Host: Sized {
     /// else, EBUSY, EACCES for a write to a read-only device.
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Self::Component>, Errno>;
 
-    /// Creates the block device of `id`, of size 0 and not yet readable. `minor` is what the client asked for, if it did.
+    /// Opens a component of a table that was in use when the engine's state was exported. A host may answer with a handle
+    /// that fails every request when the device is gone, as it would if the device had gone under a running engine.
+    ///
+    /// # Errors
+    /// As of [`Host::open`]; the device that needs the component then comes back suspended, and without this table.
+    fn reopen(&mut self, dev: DevNo, read_only: bool) -> Result<Found<Self::Component>, Errno> {
+        self.open(DevSpec::Number(dev), read_only)
+    }
+
+    /// Creates the block device of `id`, of size 0 and not yet readable, and its [`Volume`].
+    /// `minor` is what the client asked for, if it did.
     ///
     /// # Errors
     /// ENXIO when the wanted minor is in use; EBUSY, ENOMEM, ENOSPC when no device can be made.
     fn create(&mut self, id: DeviceId, minor: Option<u32>) -> Result<DevNo, Errno>;
 
-    /// Removes the block device of `id`.
+    /// Takes over the block device `dev` of a device that was exported, and makes its [`Volume`] with the gate CLOSED:
+    /// control puts the table in and opens the gate when the whole state is back.
+    ///
+    /// # Errors
+    /// Any: the device is gone, and is left out of the new state.
+    fn adopt(&mut self, adopted: &Adopted<'_>) -> Result<(), Errno>;
+
+    /// Removes the block device of `id` and drops its [`Volume`].
     ///
     /// # Errors
     /// EBUSY when somebody has it open; then nothing has changed.
     fn remove(&mut self, id: DeviceId) -> Result<(), Errno>;
 
-    /// Number of opens of the device from outside the engine.
-    fn open_count(&mut self, id: DeviceId) -> u32;
+    /// Number of opens of the device from outside the engine. `wanted` is false when the client said that it does not care
+    /// (flag SKIP_BDGET): a host where counting is dear may then answer 0.
+    fn open_count(&mut self, id: DeviceId, wanted: bool) -> u32;
+
+    /// From now on (or no longer) the host calls [`crate::control::Control::closed`] when nobody has the device open any
+    /// more: it is to be removed then.
+    fn watch_close(&mut self, id: DeviceId, on: bool);
 
     /// The device's name changed (also called once after creation).
     fn named(&mut self, id: DeviceId, name: &[u8]);
 
     /// A table became live, or size or access changed; `None` when the live table went away.
+    /// The gate is closed meanwhile, so the host must not wait for I/O of this device.
     ///
     /// # Errors
     /// Whatever keeps the host from presenting it; the resume then fails and the old table stays live.
     fn configure(&mut self, id: DeviceId, limits: Option<Limits>) -> Result<(), Errno>;
 
     /// Runs `f` on the data path of `id` under its lock. When `f` opened the gate, the host afterwards submits again
-    /// what it held.
+    /// what it held. When `f` closed it, the host starts at once the work of delayed pieces.
     fn volume<R>(&mut self, id: DeviceId, f: impl FnOnce(&mut Volume<Self::Component>) -> R) -> R;
 
     /// Milliseconds of a clock that never goes back.
     fn now_ms(&self) -> u64;
 
-    /// An event happened on `id`, or a device came, went, or changed its name: waiters are to poll their tickets again.
+    /// An event happened on some device, or a device came, went, changed its name, or is free for the next request:
+    /// waiters for [`crate::control::Awaited::Changed`] are to proceed with their tickets, and those who poll look at
+    /// [`crate::control::Control::events`].
     fn changed(&mut self);
+
+    /// A table was refused; for the host's log.
+    fn refused(&mut self, id: DeviceId, name: &[u8], error: &TableError) {
+        let _ = (id, name, error);
+    }
+}
+
+/// A device that a host takes over, see [`Host::adopt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopted<'a> {
+    /// Its identity, as before.
+    pub id: DeviceId,
+    /// Its number, as before.
+    pub dev: DevNo,
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its UUID, perhaps empty.
+    pub uuid: &'a [u8],
+    /// What [`Host::configure`] was last told.
+    pub limits: Option<Limits>,
+    /// It is suspended with its filesystem frozen. Otherwise the host thaws what a broken-off suspend has frozen.
+    pub frozen: bool,
+    /// [`Host::watch_close`] is on.
+    pub watch_close: bool,
 }
 
 /// The answer of [`Host::open`].
