@@ -8,7 +8,7 @@ use core::fmt;
 use dm_abi::errno::Errno;
 
 use crate::host::{Component, DevNo, DevSpec, Limits};
-use crate::io::{Bio, Piece};
+use crate::io::{Bio, Op, Piece, Verb};
 use crate::targets::{DiscardRule, Target};
 
 mod build;
@@ -88,6 +88,7 @@ impl<C> Table<C> {
     }
 
     /// The components that [`crate::io::Verb::Remap`] indexes, each device once, in the order of the table lines.
+    /// (A list of dependencies has them in the opposite order on Linux.)
     #[must_use]
     pub fn components(&self) -> &[Component<C>] {
         &self.components
@@ -153,6 +154,20 @@ impl<C> Table<C> {
         if let Some(segment) = self.segment_at(bio.sector.saturating_add(piece.offset)) {
             segment.target.delay_over(bio.op);
         }
+    }
+
+    /// A piece failed at its component (for a reason other than that it lacks the operation). True when the host is to
+    /// raise an event on the device.
+    #[must_use]
+    pub fn piece_failed(&self, bio: &Bio, piece: &Piece) -> bool {
+        let Verb::Remap { component, sector, .. } = piece.verb else {
+            return false;
+        };
+        if bio.op == Op::Flush {
+            return false;
+        }
+        let segment = self.segment_at(bio.sector.saturating_add(piece.offset));
+        segment.is_some_and(|segment| segment.target.failed(component, sector, segment.length))
     }
 
     /// The segment that holds a sector.

@@ -14,6 +14,9 @@ use crate::host::{Component, DevNo, DevSpec};
 use crate::targets::TargetType;
 use crate::targets::args::{self, Args, Refusal};
 
+/// Largest size of a device in sectors: its bytes fit in 63 bits.
+const MAX_SECTORS: u64 = i64::MAX as u64 >> 9;
+
 /// See [`Table::build`].
 pub(super) fn build<'l, C>(
     open: &mut OpenComponent<'_, C>,
@@ -29,9 +32,10 @@ pub(super) fn build<'l, C>(
         by_path: BTreeMap::new(),
     };
     let mut segments: Vec<Segment> = Vec::new();
-    let mut end = 0u64;
+    let mut misplaced = None;
+    let mut end = 0;
     for (index, line) in lines.enumerate() {
-        let segment = build_segment(&mut components, &line, end, now_ms).map_err(|refusal| TableError {
+        let refuse = |refusal: Refusal| TableError {
             errno: refusal.errno,
             reason: format!(
                 "line {} (`{} {} {} {}`): {}",
@@ -42,15 +46,27 @@ pub(super) fn build<'l, C>(
                 String::from_utf8_lossy(line.params),
                 refusal.reason
             ),
-        })?;
+        };
+        let segment = build_segment(&mut components, &line, end, now_ms).map_err(refuse)?;
         end = segment.start + segment.length;
+        // As on Linux, what one of the later lines gets wrong comes first.
+        if misplaced.is_none() {
+            misplaced = check_extents(&components.list, &segment).map_err(refuse).err();
+        }
         segments.push(segment);
     }
+    if let Some(error) = misplaced {
+        return Err(error);
+    }
+    let refuse = |reason: &str| TableError {
+        errno: Errno::EINVAL,
+        reason: reason.into(),
+    };
     if segments.is_empty() {
-        return Err(TableError {
-            errno: Errno::EINVAL,
-            reason: "a table without lines".into(),
-        });
+        return Err(refuse("the table has no lines"));
+    }
+    if end > MAX_SECTORS {
+        return Err(refuse("the table is larger than the largest device"));
     }
     Ok(Table {
         starts: segments.iter().map(|segment| segment.start).collect(),
@@ -78,39 +94,43 @@ fn build_segment<C>(
     if line.length == 0 {
         return Err(Refusal::invalid("has length 0"));
     }
-    // The block layer counts bytes in 64 signed bits.
-    if line
-        .start
-        .checked_add(line.length)
-        .is_none_or(|end| end > i64::MAX as u64 >> 9)
-    {
-        return Err(Refusal::invalid("is beyond the largest device"));
+    if line.start.checked_add(line.length).is_none() {
+        return Err(Refusal::invalid("ends beyond the largest sector number"));
     }
     let kind = TargetType::find(line.kind).ok_or_else(|| Refusal::invalid("unknown target type"))?;
     let words = args::split(line.params);
     let target = kind.parse(&Args::new(&words, line.length, now_ms), &mut |word| {
         components.get(word)
     })?;
-    let mut fits = Ok(());
-    target.extents(line.length, &mut |extent| {
-        let component = &components.list[extent.component as usize];
-        let end = extent.first.checked_add(extent.sectors);
-        if fits.is_ok() && end.is_none_or(|end| end > component.sectors()) {
-            fits = Err(Refusal::invalid(format!(
-                "sectors {}+{} are beyond the end of {}, which has {}",
-                extent.first,
-                extent.sectors,
-                component.dev(),
-                component.sectors()
-            )));
-        }
-    });
-    fits?;
     Ok(Segment {
         start: line.start,
         length: line.length,
         target,
     })
+}
+
+/// Checks that a segment lies within its components.
+///
+/// A mapped device that has no live table yet has size 0 and is taken as it is, as on Linux: clients load stacked
+/// tables before they resume the lower device. What it then cannot do fails when it is asked to do it.
+fn check_extents<C>(components: &[Component<C>], segment: &Segment) -> Result<(), Refusal> {
+    let mut fits = Ok(());
+    segment.target.extents(segment.length, &mut |extent| {
+        let component = &components[extent.component as usize];
+        let size = match component {
+            Component::Mapped { sectors: 0, .. } => MAX_SECTORS,
+            _ => component.sectors(),
+        };
+        if extent.first.checked_add(extent.sectors).is_none_or(|end| end > size) {
+            fits = Err(Refusal::invalid(format!(
+                "sectors {}+{} are beyond the end of {}, which has {size}",
+                extent.first,
+                extent.sectors,
+                component.dev(),
+            )));
+        }
+    });
+    fits
 }
 
 /// The components that were opened so far.

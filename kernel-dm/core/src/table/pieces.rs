@@ -26,22 +26,24 @@ impl FlushStep {
         let mut steps = Vec::new();
         let mut plain = BTreeSet::new();
         for (index, segment) in segments.iter().enumerate() {
-            let rule = segment.target.flush_rule();
-            let mut nth = 0;
-            segment.target.extents(segment.length, &mut |extent| {
-                let ask = match rule {
-                    FlushRule::Nothing => return,
-                    FlushRule::Components if !plain.insert(extent.component) => return,
+            let mut used = Vec::new();
+            segment
+                .target
+                .extents(segment.length, &mut |extent| used.push(extent.component));
+            for (nth, &component) in used.iter().enumerate() {
+                let ask = match segment.target.flush_rule() {
+                    FlushRule::Nothing => break,
+                    FlushRule::Components if !plain.insert(component) => continue,
                     FlushRule::Components => None,
-                    FlushRule::Ask => Some(nth),
+                    FlushRule::Ask if used[nth + 1..].contains(&component) => continue,
+                    FlushRule::Ask => u32::try_from(nth).ok(),
                 };
-                nth += 1;
                 steps.push(FlushStep {
                     segment: index,
-                    component: extent.component,
+                    component,
                     ask,
                 });
-            });
+            }
         }
         steps.into_boxed_slice()
     }

@@ -64,11 +64,18 @@ pub fn split(params: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// Reads decimal digits and nothing else.
+/// Without the blanks in front.
+fn trim(word: &[u8]) -> &[u8] {
+    let blanks = word.iter().take_while(|&&byte| is_blank(byte)).count();
+    &word[blanks..]
+}
+
+/// Reads decimal digits and nothing else. (A word can begin with blanks, if they were escaped: they do not count.)
 ///
 /// Linux lets a number that does not fit wrap around; here it is refused, for a wrapped sector is a wrong sector.
 #[must_use]
 pub fn number<T: TryFrom<u64>>(word: &[u8]) -> Option<T> {
+    let word = trim(word);
     if word.is_empty() {
         return None;
     }
@@ -97,6 +104,7 @@ pub fn device(word: &[u8]) -> Result<DevSpec<'_>, Refusal> {
     let Some((major, minor)) = numbers.map(|(major, minor)| (major, &minor[1..])) else {
         return Ok(DevSpec::Path(word));
     };
+    let major = trim(major);
     let digits = |word: &[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
     if !digits(major) || !digits(minor) {
         return Ok(DevSpec::Path(word));

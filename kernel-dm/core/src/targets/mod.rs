@@ -25,14 +25,20 @@ use crate::host::DevNo;
 use crate::io::{Op, Verb};
 
 pub mod args;
+mod delay;
 mod error;
+mod flakey;
 mod linear;
+mod striped;
 mod zero;
 
 use args::{Args, Refusal};
 
+pub use delay::Delay;
 pub use error::Error;
+pub use flakey::Flakey;
 pub use linear::Linear;
+pub use striped::Striped;
 pub use zero::Zero;
 
 /// Opens the component that a word of a table line names, and gives its index.
@@ -133,7 +139,8 @@ pub trait TargetKind: Sized + fmt::Debug {
     /// The next piece of a part: its length in sectors, at least 1 and at most [`Part::left`], and what to do.
     fn map(&self, part: &Part) -> (u64, Verb);
 
-    /// What a flush does at component number `nth` of [`TargetKind::extents`]; only for [`FlushRule::Ask`].
+    /// What a flush does at component number `nth` of [`TargetKind::extents`]; only for [`FlushRule::Ask`]. When the
+    /// segment has a component several times, it is asked for the last of them.
     fn flush(&self, component: u32, nth: u32, now_ms: u64) -> Verb {
         let _ = (nth, now_ms);
         Verb::Remap {
@@ -161,6 +168,13 @@ pub trait TargetKind: Sized + fmt::Debug {
     /// A delayed piece of this operation has been started.
     fn delay_over(&self, op: Op) {
         let _ = op;
+    }
+
+    /// A piece failed at its component, where it had this first sector; the segment has `length` sectors. True when
+    /// that is an event.
+    fn failed(&self, component: u32, sector: u64, length: u64) -> bool {
+        let _ = (component, sector, length);
+        false
     }
 
     /// Obeys a message and perhaps writes a reply.
@@ -254,6 +268,11 @@ macro_rules! targets {
                 dispatch!(self, target => target.delay_over(op));
             }
 
+            #[must_use]
+            pub fn failed(&self, component: u32, sector: u64, length: u64) -> bool {
+                dispatch!(self, target => target.failed(component, sector, length))
+            }
+
             pub fn message(&self, words: &[Vec<u8>], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
                 dispatch!(self, target => target.message(words, now_ms, reply))
             }
@@ -289,6 +308,9 @@ impl TargetType {
 
 targets! {
     Zero,
+    Flakey,
+    Delay,
+    Striped,
     Linear,
     Error,
 }
