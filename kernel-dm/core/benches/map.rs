@@ -1,4 +1,5 @@
 //! Time to map one request of 4 KiB, on tables of several sizes.
+#![allow(missing_docs)] // of what criterion's macros make
 
 use std::hint::black_box;
 

@@ -12,6 +12,7 @@ use crate::io::{Bio, Op, Piece, Verb};
 use crate::targets::{DiscardRule, Target};
 
 mod build;
+mod index;
 mod pieces;
 
 pub use pieces::Pieces;
@@ -64,8 +65,7 @@ pub struct Segment {
 #[derive(Debug)]
 pub struct Table<C> {
     segments: Box<[Segment]>,
-    /// The starts of the segments, apart from them to keep lookups in few cache lines.
-    starts: Box<[u64]>,
+    index: index::Index,
     flushes: Box<[pieces::FlushStep]>,
     components: Box<[Component<C>]>,
     read_only: bool,
@@ -146,7 +146,7 @@ impl<C> Table<C> {
     /// A request that leaves the table is one piece that fails.
     #[must_use]
     pub fn pieces(&self, bio: Bio, now_ms: u64) -> Pieces<'_> {
-        Pieces::new(&self.segments, &self.starts, &self.flushes, bio, now_ms)
+        Pieces::new(&self.segments, &self.index, &self.flushes, bio, now_ms)
     }
 
     /// The host starts the work of a piece that had a delay: it does not count as delayed any more.
@@ -176,7 +176,7 @@ impl<C> Table<C> {
         if sector >= self.sectors() {
             return None;
         }
-        self.segments.get(pieces::find(&self.starts, sector))
+        self.segments.get(self.index.find(sector))
     }
 
     fn device(&self, component: u32) -> DevNo {

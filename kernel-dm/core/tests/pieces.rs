@@ -108,7 +108,7 @@ fn a_request_beyond_the_end_fails_as_a_whole() {
 fn segment_lookup_finds_every_sector() {
     let mut text = String::new();
     let mut owner = Vec::new();
-    for index in 0..100u64 {
+    for index in 0..100 {
         let length = index % 7 + 1;
         text += &format!("{} {length} linear 1:{} 0\n", owner.len(), index % 16);
         owner.extend((0..length).map(|_| index));
@@ -116,7 +116,7 @@ fn segment_lookup_finds_every_sector() {
     let table = build(&text);
     for (sector, &index) in owner.iter().enumerate() {
         let segment = table.segment_at(sector as u64).unwrap();
-        assert!(std::ptr::eq(segment, &table.segments()[index as usize]));
+        assert!(std::ptr::eq(segment, &table.segments()[index]));
     }
     assert!(table.segment_at(owner.len() as u64).is_none());
 }

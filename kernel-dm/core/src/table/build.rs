@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
+use super::index::Index;
 use super::pieces::FlushStep;
 use super::{Line, OpenComponent, Segment, Table, TableError};
 use crate::host::{Component, DevNo, DevSpec};
@@ -69,7 +70,7 @@ pub(super) fn build<'l, C>(
         return Err(refuse("the table is larger than the largest device"));
     }
     Ok(Table {
-        starts: segments.iter().map(|segment| segment.start).collect(),
+        index: Index::new(segments.iter().map(|segment| segment.start).collect(), end),
         flushes: FlushStep::plan(&segments),
         segments: segments.into_boxed_slice(),
         components: components.list.into_boxed_slice(),

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use dm_abi::errno::Errno;
 
 use super::Segment;
+use super::index::Index;
 use crate::io::{Bio, Op, Piece, Verb};
 use crate::targets::{FlushRule, Part};
 
@@ -49,11 +50,6 @@ impl FlushStep {
     }
 }
 
-/// Index of the segment that holds `sector`, or of the last one when none does.
-pub(super) fn find(starts: &[u64], sector: u64) -> usize {
-    starts.partition_point(|&start| start <= sector).saturating_sub(1)
-}
-
 /// The pieces of one request, in order; made by [`super::Table::pieces`].
 #[derive(Clone, Debug)]
 pub struct Pieces<'t> {
@@ -72,16 +68,11 @@ pub struct Pieces<'t> {
 }
 
 impl<'t> Pieces<'t> {
-    pub(super) fn new(
-        segments: &'t [Segment],
-        starts: &[u64],
-        flushes: &'t [FlushStep],
-        bio: Bio,
-        now_ms: u64,
-    ) -> Self {
+    #[inline]
+    pub(super) fn new(segments: &'t [Segment], index: &Index, flushes: &'t [FlushStep], bio: Bio, now_ms: u64) -> Self {
         let (index, total) = match bio.op {
             Op::Flush => (0, flushes.len() as u64),
-            _ => (find(starts, bio.sector), bio.sectors),
+            _ => (index.find(bio.sector), bio.sectors),
         };
         Self {
             segments,
@@ -95,6 +86,7 @@ impl<'t> Pieces<'t> {
         }
     }
 
+    #[cold]
     fn next_flush(&mut self) -> Piece {
         let step = self.flushes[usize::try_from(self.offset).unwrap_or(usize::MAX)];
         self.offset += 1;
@@ -109,6 +101,7 @@ impl<'t> Pieces<'t> {
         }
     }
 
+    #[cold]
     fn fail(&mut self) -> Piece {
         self.offset = self.total;
         Piece {
@@ -122,6 +115,7 @@ impl<'t> Pieces<'t> {
 impl Iterator for Pieces<'_> {
     type Item = Piece;
 
+    #[inline]
     fn next(&mut self) -> Option<Piece> {
         if self.offset == self.total {
             return None;

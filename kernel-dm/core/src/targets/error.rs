@@ -26,6 +26,7 @@ impl TargetKind for Error {
         Ok(())
     }
 
+    #[inline]
     fn map(&self, part: &Part) -> (u64, Verb) {
         (part.left(), Verb::Fail(Errno::EIO))
     }

@@ -32,6 +32,7 @@ impl TargetKind for Linear {
         write!(out, "{} {}", devices(self.component), self.offset)
     }
 
+    #[inline]
     fn map(&self, part: &Part) -> (u64, Verb) {
         (part.left(), Verb::remap(self.component, self.offset + part.next()))
     }

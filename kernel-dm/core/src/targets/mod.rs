@@ -243,6 +243,7 @@ macro_rules! targets {
         #[allow(missing_docs, clippy::missing_errors_doc)]
         impl Target {
             #[must_use]
+            #[inline]
             pub fn map(&self, part: &Part) -> (u64, Verb) {
                 dispatch!(self, target => target.map(part))
             }

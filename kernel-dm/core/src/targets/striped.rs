@@ -86,6 +86,7 @@ impl TargetKind for Striped {
         Ok(())
     }
 
+    #[inline]
     fn map(&self, part: &Part) -> (u64, Verb) {
         if matches!(part.op, Op::Discard | Op::WriteZeroes)
             && let Some(gathered) = self.gather(part)
@@ -121,6 +122,7 @@ impl TargetKind for Striped {
 
 impl Striped {
     /// The stripe of a sector of the segment, the sector on its component, and the number of sectors left in the chunk.
+    #[inline]
     fn locate(&self, sector: u64) -> (&Stripe, u64, u64) {
         let count = self.stripes.len() as u64;
         let (chunk, rest) = (sector / self.chunk, sector % self.chunk);

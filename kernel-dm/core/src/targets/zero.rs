@@ -27,6 +27,7 @@ impl TargetKind for Zero {
         Ok(())
     }
 
+    #[inline]
     fn map(&self, part: &Part) -> (u64, Verb) {
         let verb = match part.op {
             Op::Read | Op::Write => Verb::Zero,
