@@ -1,1 +1,4 @@
 //! Shared helpers of the comparison tests.
+
+pub mod oracle;
+pub mod requests;
