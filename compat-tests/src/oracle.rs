@@ -6,7 +6,10 @@ use std::process::{Command, Output};
 /// The checkout's top directory.
 #[must_use]
 pub fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("compat-tests is below the top").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("compat-tests is below the top")
+        .to_path_buf()
 }
 
 /// Runs `command` in a guest that may write below `share`, and returns what it printed.

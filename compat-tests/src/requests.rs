@@ -88,7 +88,10 @@ impl Request {
     #[must_use]
     pub fn new(nr: u32, size: usize) -> Self {
         assert!(size >= HEADER);
-        let request = Self { nr, buffer: vec![0; size] };
+        let request = Self {
+            nr,
+            buffer: vec![0; size],
+        };
         let size = u32::try_from(size).expect("small");
         request.put_u32(0, 4).put_u32(12, size).put_u32(16, 312)
     }
@@ -101,7 +104,9 @@ impl Request {
     }
 
     fn u32_at(&self, at: usize) -> u32 {
-        self.buffer.get(at..at + 4).map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")))
+        self.buffer
+            .get(at..at + 4)
+            .map_or(0, |b| u32::from_le_bytes(b.try_into().expect("four bytes")))
     }
 
     /// Puts bytes at an offset.
@@ -197,24 +202,31 @@ impl Request {
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let (nr, bytes) = line.split_once(' ')?;
-        Some(Self { nr: nr.parse().ok()?, buffer: unhex(bytes)? })
+        Some(Self {
+            nr: nr.parse().ok()?,
+            buffer: unhex(bytes)?,
+        })
     }
 }
 
 /// The text form of an answer: errno, then the buffer up to its own data_size (all of it when that makes no sense).
 #[must_use]
 pub fn answer(errno: i32, buffer: &[u8]) -> String {
-    let used = buffer.get(12..16).map_or(buffer.len(), |b| u32::from_le_bytes(b.try_into().expect("four")) as usize);
+    let used = buffer.get(12..16).map_or(buffer.len(), |b| {
+        u32::from_le_bytes(b.try_into().expect("four")) as usize
+    });
     format!("{errno} {}", hex(&buffer[..used.clamp(0, buffer.len())]))
 }
 
 /// Lower-case hex.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Reads hex.
@@ -224,5 +236,8 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
+        .collect()
 }

@@ -15,7 +15,11 @@ fn ioctl(control: &std::fs::File, request: &mut Request) -> i32 {
     let command = libc::_IOWR::<[u8; HEADER]>(0xfd, request.nr);
     // SAFETY: the buffer is valid for data_size bytes, which is all that the kernel reads and writes.
     let result = unsafe { libc::ioctl(control.as_raw_fd(), command, request.buffer.as_mut_ptr()) };
-    let errno = if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(-1) } else { 0 };
+    let errno = if result < 0 {
+        std::io::Error::last_os_error().raw_os_error().unwrap_or(-1)
+    } else {
+        0
+    };
     request.buffer.truncate(sent.max(HEADER));
     errno
 }
