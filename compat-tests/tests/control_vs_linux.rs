@@ -26,7 +26,11 @@ fn ask_linux(sequences: &[Sequence]) -> Vec<Vec<String>> {
         share.path().display()
     );
     let output = oracle::run(share.path(), &["sh", "-c", &script]);
-    assert!(output.status.success(), "dm-replay failed: {}", String::from_utf8_lossy(&output.stdout));
+    assert!(
+        output.status.success(),
+        "dm-replay failed: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     let answers = std::fs::read_to_string(share.path().join("answers")).expect("answers");
     let mut lists: Vec<Vec<String>> = Vec::new();
     for line in answers.lines() {
