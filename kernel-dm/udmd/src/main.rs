@@ -1,2 +1,1 @@
-//! Userspace host of the device-mapper engine.
-fn main() {}
+fn main(){}

@@ -1,0 +1,619 @@
+//! The thread that moves the data.
+//!
+//! It waits for nothing but its ring, and takes no lock that is held while somebody waits for a device: it must be able to
+//! answer at any time, because the control path waits for its answers in turn.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dm_abi::errno::Errno;
+use dm_core::host::{Component, DeviceId};
+use dm_core::io::{Bio, Op, Piece, Verb};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use slab::Slab;
+
+use super::mapped::Entry;
+use super::request::{Delayed, Frame, Job, Origin, Work};
+use super::ring::{Completion, Ring};
+use super::{Mapped, Shared, now_ms};
+use crate::buffer::{Buffer, MAX_PAYLOAD, Pool};
+use crate::present::{Answer, Channel, Received};
+
+/// Requests that are taken from one device before the next has its turn.
+const TURN: usize = 64;
+/// Memory beyond the pool, in bytes, above which no more requests are taken in while none is held.
+const EXTRA: usize = 256 << 20;
+/// Devices stacked on each other.
+const MAX_DEPTH: usize = 64;
+/// Poll key of the inbox.
+const INBOX: u64 = 0;
+
+/// What the control path tells the data path.
+pub enum Message {
+    /// Serve the requests of a device.
+    Serve(Arc<Mapped>, Arc<dyn Channel>),
+    /// A gate has opened, or the device fails what it would hold: look again at what is held.
+    Retry(DeviceId),
+    /// A gate has closed: delayed pieces are done at once.
+    Hurry(DeviceId),
+}
+
+/// Where a thread of the data path gets its messages.
+pub struct Inbox {
+    messages: Mutex<Vec<Message>>,
+    event: EventFd,
+}
+
+impl Inbox {
+    /// Sends a message.
+    pub fn send(&self, message: Message) {
+        self.messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(message);
+        // A full counter wakes as well.
+        let _ = self.event.write(1);
+    }
+}
+
+/// Starts a thread of the data path.
+///
+/// # Errors
+/// What keeps it from having a ring and buffers.
+pub fn spawn(shared: Arc<Shared>, name: String) -> std::io::Result<Arc<Inbox>> {
+    let inbox = Arc::new(Inbox {
+        messages: Mutex::default(),
+        event: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
+    });
+    let (tell, started) = std::sync::mpsc::channel();
+    let theirs = inbox.clone();
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(move || match Reactor::new(shared, theirs) {
+            Ok(mut reactor) => {
+                let _ = tell.send(Ok(()));
+                reactor.run();
+            }
+            Err(error) => drop(tell.send(Err(error))),
+        })?;
+    started
+        .recv()
+        .unwrap_or_else(|_| Err(std::io::Error::other("the I/O thread ended")))?;
+    Ok(inbox)
+}
+
+struct Served {
+    device: Arc<Mapped>,
+    channel: Arc<dyn Channel>,
+    ready: bool,
+}
+
+struct Reactor {
+    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
+    ring: Ring,
+    pool: Pool,
+    /// Where the next request is read to.
+    landing: Buffer,
+    served: HashMap<u64, Served>,
+    next_key: u64,
+    /// Keys of devices that may have requests.
+    ready: VecDeque<u64>,
+    frames: Slab<Frame>,
+    jobs: Slab<Job>,
+    /// Frames to let in.
+    entering: VecDeque<usize>,
+    held: HashMap<DeviceId, VecDeque<usize>>,
+    held_count: usize,
+    /// By time in milliseconds and order.
+    delayed: BTreeMap<(u64, u64), Delayed>,
+    next_delayed: u64,
+}
+
+impl Reactor {
+    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>) -> std::io::Result<Self> {
+        let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+        let mut ring = Ring::new()?;
+        ring.poll(INBOX, inbox.event.as_fd());
+        Ok(Self {
+            shared,
+            inbox,
+            ring,
+            pool: Pool::new().ok_or_else(no_memory)?,
+            landing: Buffer::new(MAX_PAYLOAD).ok_or_else(no_memory)?,
+            served: HashMap::new(),
+            next_key: INBOX + 1,
+            ready: VecDeque::new(),
+            frames: Slab::with_capacity(256),
+            jobs: Slab::with_capacity(256),
+            entering: VecDeque::with_capacity(256),
+            held: HashMap::new(),
+            held_count: 0,
+            delayed: BTreeMap::new(),
+            next_delayed: 0,
+        })
+    }
+
+    fn run(&mut self) {
+        let mut completions = Vec::with_capacity(256);
+        loop {
+            self.take_requests();
+            self.start_due();
+            let wait = if self.may_take() && !self.ready.is_empty() {
+                Some(Duration::ZERO)
+            } else {
+                self.delayed
+                    .first_key_value()
+                    .map(|(&(due, _), _)| Duration::from_millis(due.saturating_sub(now_ms()).max(1)))
+            };
+            self.ring.submit(wait);
+            self.ring.reap(&mut completions);
+            for completion in completions.drain(..) {
+                match completion {
+                    Completion::Job { index, result } => self.job_done(index, result),
+                    Completion::Poll { key: INBOX, over } => {
+                        let _ = self.inbox.event.read();
+                        if over {
+                            self.ring.poll(INBOX, self.inbox.event.as_fd());
+                        }
+                        self.take_messages();
+                    }
+                    Completion::Poll { key, over } => self.polled(key, over),
+                }
+            }
+        }
+    }
+
+    fn take_messages(&mut self) {
+        let messages = std::mem::take(&mut *self.inbox.messages.lock().unwrap_or_else(PoisonError::into_inner));
+        for message in messages {
+            match message {
+                Message::Serve(device, channel) => {
+                    let key = self.next_key;
+                    self.next_key += 1;
+                    self.ring.poll(key, channel.poll_fd());
+                    let ready = true;
+                    self.served.insert(key, Served { device, channel, ready });
+                    self.ready.push_back(key);
+                }
+                Message::Retry(id) => {
+                    for index in self.held.remove(&id).unwrap_or_default() {
+                        self.held_count -= 1;
+                        self.frames[index].device.count_held(false);
+                        self.entering.push_back(index);
+                    }
+                    self.enter_all();
+                }
+                Message::Hurry(id) => {
+                    let all = std::mem::take(&mut self.delayed);
+                    let (now, later): (BTreeMap<_, _>, _) = all
+                        .into_iter()
+                        .partition(|(_, delayed)| self.frames[delayed.frame].device.id == id);
+                    self.delayed = later;
+                    now.into_values().for_each(|delayed| self.delay_over(delayed));
+                }
+            }
+        }
+    }
+
+    fn polled(&mut self, key: u64, over: bool) {
+        let Some(served) = self.served.get_mut(&key) else {
+            return;
+        };
+        if over {
+            self.ring.poll(key, served.channel.poll_fd());
+        }
+        if !served.ready {
+            served.ready = true;
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Whether there is memory for more requests. Where requests are held, those that are not must still come in: the
+    /// resume waits for one of them.
+    fn may_take(&self) -> bool {
+        self.held_count > 0 || self.pool.extra_bytes() < EXTRA
+    }
+
+    fn take_requests(&mut self) {
+        for _ in 0..self.ready.len() {
+            let Some(key) = self.ready.pop_front() else { return };
+            if !self.take_turn(key) {
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// Takes the requests of one device. False when there may be more.
+    fn take_turn(&mut self, key: u64) -> bool {
+        let Some(served) = self.served.get_mut(&key) else {
+            return true;
+        };
+        let channel = served.channel.clone();
+        let device = served.device.clone();
+        for _ in 0..TURN {
+            if !self.may_take() {
+                return false;
+            }
+            match channel.receive(&mut self.landing) {
+                Received::Handled => {}
+                Received::Nothing => {
+                    if let Some(served) = self.served.get_mut(&key) {
+                        served.ready = false;
+                    }
+                    return true;
+                }
+                Received::Gone => {
+                    self.served.remove(&key);
+                    return true;
+                }
+                Received::Io { token, bio, unmap } => {
+                    let buffer = match token.answer {
+                        Answer::Count => match self.keep_payload(token.len as usize) {
+                            Some(buffer) => Some(buffer),
+                            None => {
+                                channel.reply(token, Err(Errno::ENOMEM), None);
+                                continue;
+                            }
+                        },
+                        Answer::Data | Answer::Empty => None,
+                    };
+                    let channel = channel.clone();
+                    let entry = self.frames.vacant_entry();
+                    let root = entry.key();
+                    entry.insert(Frame {
+                        origin: Origin::Channel { channel, token },
+                        root,
+                        data: 0,
+                        device: device.clone(),
+                        bio,
+                        unmap,
+                        table: None,
+                        buffer,
+                        pending: 0,
+                        error: None,
+                    });
+                    self.entering.push_back(root);
+                    self.enter_all();
+                }
+            }
+        }
+        false
+    }
+
+    /// Moves what was read to the landing buffer into one that a request can keep.
+    fn keep_payload(&mut self, len: usize) -> Option<Buffer> {
+        if len > MAX_PAYLOAD / 2
+            && let Some(next) = self.pool.take_large()
+        {
+            return Some(std::mem::replace(&mut self.landing, next));
+        }
+        let mut buffer = self.pool.take(len)?;
+        buffer.bytes_mut(0, len).copy_from_slice(self.landing.bytes(0, len));
+        Some(buffer)
+    }
+
+    fn enter_all(&mut self) {
+        while let Some(index) = self.entering.pop_front() {
+            self.enter(index);
+        }
+    }
+
+    fn enter(&mut self, index: usize) {
+        let frame = &mut self.frames[index];
+        // Nothing overtakes what is held.
+        let waits = self.held.get(&frame.device.id).is_some_and(|queue| !queue.is_empty());
+        let entry = if waits { Entry::Hold } else { frame.device.enter() };
+        match entry {
+            Entry::Hold => self.hold(index),
+            Entry::Fail(errno) => {
+                frame.error = Some(errno);
+                self.finish(index);
+            }
+            Entry::Go(table) => {
+                let writes = !matches!(frame.bio.op, Op::Read | Op::Flush);
+                let refused = writes && index == frame.root && table.read_only();
+                frame.table = Some(table.clone());
+                if refused {
+                    frame.error = Some(Errno::EROFS);
+                    return self.finish(index);
+                }
+                if frame.bio.op == Op::Read && index == frame.root {
+                    let len = usize::try_from(frame.bio.sectors << 9).unwrap_or(usize::MAX);
+                    frame.buffer = self.pool.take(len);
+                    if frame.buffer.is_none() {
+                        frame.error = Some(Errno::ENOMEM);
+                        return self.finish(index);
+                    }
+                }
+                // One more than the pieces, so that the frame does not end before all are started.
+                frame.pending = 1;
+                let now = now_ms();
+                for piece in table.pieces(frame_bio(&self.frames, index), now) {
+                    self.frames[index].pending += 1;
+                    self.start_piece(index, piece, now);
+                }
+                drop(table);
+                self.piece_done(index, Ok(()));
+            }
+        }
+    }
+
+    fn hold(&mut self, index: usize) {
+        let frame = &mut self.frames[index];
+        // What is held for long must not take the pool's buffers from other devices.
+        if index == frame.root
+            && let Some(buffer) = frame.buffer.take()
+        {
+            let len = usize::try_from(frame.bio.sectors << 9).unwrap_or(usize::MAX);
+            frame.buffer = Some(match self.pool.take_extra(len) {
+                Some(mut own) => {
+                    own.bytes_mut(0, len).copy_from_slice(buffer.bytes(0, len));
+                    self.pool.give(buffer);
+                    own
+                }
+                None => buffer,
+            });
+        }
+        self.held_count += 1;
+        frame.device.count_held(true);
+        self.held.entry(frame.device.id).or_default().push_back(index);
+    }
+
+    fn start_piece(&mut self, index: usize, piece: Piece, now: u64) {
+        if let Verb::Remap { delay_ms, .. } = piece.verb
+            && delay_ms > 0
+        {
+            let due = now.saturating_add(u64::from(delay_ms));
+            self.delayed
+                .insert((due, self.next_delayed), Delayed { frame: index, piece });
+            self.next_delayed += 1;
+            return;
+        }
+        self.do_piece(index, piece);
+    }
+
+    fn start_due(&mut self) {
+        if self.delayed.is_empty() {
+            return;
+        }
+        let now = now_ms();
+        while let Some(entry) = self.delayed.first_entry()
+            && entry.key().0 <= now
+        {
+            let delayed = entry.remove();
+            self.delay_over(delayed);
+        }
+    }
+
+    fn delay_over(&mut self, delayed: Delayed) {
+        let Delayed { frame: index, piece } = delayed;
+        let frame = &self.frames[index];
+        if let Some(table) = &frame.table {
+            table.delay_over(&frame.bio, &piece);
+        }
+        self.do_piece(index, piece);
+        self.enter_all();
+    }
+
+    fn do_piece(&mut self, index: usize, piece: Piece) {
+        let frame = &self.frames[index];
+        let carries = matches!(frame.bio.op, Op::Read | Op::Write);
+        let bytes = |sectors: u64| usize::try_from(sectors << 9).unwrap_or(usize::MAX);
+        let data = if carries { frame.data + bytes(piece.offset) } else { 0 };
+        match piece.verb {
+            Verb::Drop => self.piece_done(index, Ok(())),
+            Verb::Fail(errno) => self.piece_done(index, Err(errno)),
+            Verb::Zero => {
+                let root = frame.root;
+                if frame.bio.op == Op::Read
+                    && let Some(buffer) = &mut self.frames[root].buffer
+                {
+                    buffer.zero(data, bytes(piece.sectors));
+                }
+                self.piece_done(index, Ok(()));
+            }
+            Verb::Remap {
+                component,
+                sector,
+                corrupt,
+                ..
+            } => {
+                let (root, first) = (frame.root, frame.data);
+                let op = frame.bio.op;
+                let corrupt = corrupt
+                    .filter(|_| carries)
+                    .map(|corrupt| (first.saturating_add(usize::try_from(corrupt.byte).unwrap_or(usize::MAX)), corrupt.value));
+                if op == Op::Write
+                    && let Some((byte, value)) = corrupt
+                    && let Some(buffer) = &mut self.frames[root].buffer
+                    && byte < buffer.capacity()
+                {
+                    buffer.set(byte, value);
+                }
+                self.remap(index, piece, component, sector, data, corrupt.filter(|_| op == Op::Read));
+            }
+        }
+    }
+
+    fn remap(&mut self, index: usize, piece: Piece, component: u32, sector: u64, data: usize, corrupt: Option<(usize, u8)>) {
+        let frame = &self.frames[index];
+        let bio = Bio {
+            sector,
+            sectors: piece.sectors,
+            ..frame.bio
+        };
+        let target = frame
+            .table
+            .as_ref()
+            .and_then(|table| table.components().get(component as usize))
+            .cloned();
+        match target {
+            None => self.piece_done(index, Err(Errno::EIO)),
+            Some(Component::Host(opened)) => {
+                let work = match bio.op {
+                    Op::Read => Work::Read,
+                    Op::Write => Work::Write { durable: bio.fua },
+                    Op::Flush => Work::Flush,
+                    Op::Discard | Op::WriteZeroes => Work::Zero { unmap: frame.unmap },
+                };
+                self.start_job(Job {
+                    frame: index,
+                    work,
+                    component: opened.handle,
+                    position: bio.sector << 9,
+                    len: bio.sectors << 9,
+                    done: 0,
+                    data,
+                    corrupt,
+                });
+            }
+            Some(Component::Mapped { id, .. }) => {
+                let (root, unmap) = (frame.root, frame.unmap);
+                let device = self.shared.device(id);
+                let Some(device) = device.filter(|_| self.depth(index) < MAX_DEPTH) else {
+                    return self.piece_done(index, Err(Errno::EIO));
+                };
+                let child = self.frames.insert(Frame {
+                    origin: Origin::Frame(index),
+                    root,
+                    data,
+                    device,
+                    bio,
+                    unmap,
+                    table: None,
+                    buffer: None,
+                    pending: 0,
+                    error: None,
+                });
+                self.entering.push_back(child);
+            }
+        }
+    }
+
+    fn depth(&self, mut index: usize) -> usize {
+        let mut depth = 1;
+        while let Origin::Frame(above) = self.frames[index].origin {
+            index = above;
+            depth += 1;
+        }
+        depth
+    }
+
+    fn start_job(&mut self, job: Job) {
+        let index = self.jobs.insert(job);
+        self.start_inserted(index);
+    }
+
+    fn start_inserted(&mut self, index: usize) {
+        let job = &self.jobs[index];
+        let root = self.frames[job.frame].root;
+        let data = match (&self.frames[root].buffer, job.work) {
+            (Some(buffer), Work::Read | Work::Write { .. }) => {
+                // The kernel must not touch memory that is not the buffer's, whatever the table says.
+                let end = usize::try_from(job.len).ok().and_then(|len| job.data.checked_add(len));
+                if end.is_none_or(|end| end > buffer.capacity()) {
+                    return self.job_failed(index, Errno::EIO);
+                }
+                buffer.payload_ptr(job.data)
+            }
+            (None, Work::Read | Work::Write { .. }) => return self.job_failed(index, Errno::EIO),
+            _ => std::ptr::null_mut(),
+        };
+        self.ring.start(index, job, data);
+    }
+
+    fn job_failed(&mut self, index: usize, errno: Errno) {
+        let job = self.jobs.remove(index);
+        self.piece_done(job.frame, Err(errno));
+    }
+
+    fn job_done(&mut self, index: usize, result: i32) {
+        let job = &mut self.jobs[index];
+        if result < 0 {
+            match (-result, job.work) {
+                (libc::EINTR | libc::EAGAIN, _) => return self.start_inserted(index),
+                // The component cannot give up storage: write the zeroes.
+                (libc::EOPNOTSUPP, Work::Zero { unmap: true }) => {
+                    job.work = Work::Zero { unmap: false };
+                    return self.start_inserted(index);
+                }
+                (errno, _) => return self.job_failed(index, Errno(errno)),
+            }
+        }
+        if matches!(job.work, Work::Read | Work::Write { .. }) {
+            let moved = u64::from(result.unsigned_abs());
+            job.done += moved;
+            if job.done < job.len {
+                // A part that does not end at a block cannot be continued.
+                if moved == 0 || job.done % u64::from(job.component.block()) != 0 {
+                    return self.job_failed(index, Errno::EIO);
+                }
+                return self.start_inserted(index);
+            }
+        }
+        let job = self.jobs.remove(index);
+        if let Some((byte, value)) = job.corrupt {
+            let root = self.frames[job.frame].root;
+            if let Some(buffer) = &mut self.frames[root].buffer
+                && byte < buffer.capacity()
+            {
+                buffer.set(byte, value);
+            }
+        }
+        self.piece_done(job.frame, Ok(()));
+    }
+
+    fn piece_done(&mut self, index: usize, result: Result<(), Errno>) {
+        let frame = &mut self.frames[index];
+        frame.pending -= 1;
+        if let Err(errno) = result {
+            frame.error.get_or_insert(errno);
+        }
+        if frame.pending == 0 {
+            self.finish(index);
+        }
+    }
+
+    /// A frame is complete, and perhaps those above it.
+    fn finish(&mut self, mut index: usize) {
+        loop {
+            let frame = self.frames.remove(index);
+            let result = frame.error.map_or(Ok(()), Err);
+            let above = match frame.origin {
+                Origin::Channel { channel, token } => {
+                    let mut buffer = frame.buffer;
+                    channel.reply(token, result, buffer.as_mut());
+                    if let Some(buffer) = buffer {
+                        self.pool.give(buffer);
+                    }
+                    None
+                }
+                Origin::Frame(above) => Some(above),
+            };
+            if let Some(table) = frame.table {
+                // Before the exit: whoever waits for it may count on being the last to use the table.
+                drop(table);
+                if frame.device.exit() {
+                    self.shared.notifier.notify();
+                }
+            }
+            let Some(above) = above else { return };
+            let frame = &mut self.frames[above];
+            frame.pending -= 1;
+            if let Err(errno) = result {
+                frame.error.get_or_insert(errno);
+            }
+            if frame.pending > 0 {
+                return;
+            }
+            index = above;
+        }
+    }
+}
+
+fn frame_bio(frames: &Slab<Frame>, index: usize) -> Bio {
+    frames[index].bio
+}

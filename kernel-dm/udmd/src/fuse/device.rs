@@ -1,0 +1,315 @@
+//! Loop devices on FUSE files.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dm_abi::errno::Errno;
+use dm_core::host::{DevNo, Limits};
+use nix::errno::Errno as Sys;
+
+use super::channel::FuseChannel;
+use super::mount;
+use crate::closer;
+use crate::log;
+use crate::loopdev::{self, LoopFile};
+use crate::present::{Channel, Device, Presentation};
+
+/// First loop device that the daemon makes for itself. Lower ones are left to those who write fixed names in scripts.
+const FIRST_INDEX: u32 = 256;
+/// Number of loop devices that are tried.
+const INDEX_COUNT: u32 = 1 << 16;
+/// `max_sectors_kb`: the most that one FUSE request carries.
+const MAX_SECTORS_KB: &str = "1024";
+/// Block size of a device without a table, in bytes.
+const BLOCK: u32 = 512;
+
+/// Makes loop devices on FUSE files.
+#[derive(Debug)]
+pub struct FuseLoop {
+    /// What the devices show as the name of their file; tells the devices of several daemons apart.
+    mark: String,
+}
+
+impl FuseLoop {
+    /// Marks its devices with a text of at most 63 bytes.
+    pub fn new(mark: String) -> Self {
+        Self { mark }
+    }
+
+    /// Ends the devices that a daemon with the same mark left behind, except those in `keep`. Whoever still has one open
+    /// gets errors, as before.
+    pub fn remove_leftovers(&self, keep: &[DevNo]) {
+        let Ok(entries) = std::fs::read_dir("/sys/block") else {
+            return;
+        };
+        for index in entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("loop")?.parse::<u32>().ok())
+        {
+            let Some(dev) = loopdev::dev(index).filter(|dev| loopdev::is_bound(index) && !keep.contains(dev)) else {
+                continue;
+            };
+            let Ok(file) = LoopFile::open(dev) else { continue };
+            let ours = file.info().is_ok_and(|info| {
+                let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
+                info.file_name[..len] == *self.mark.as_bytes()
+            });
+            if ours {
+                log!("/dev/loop{index} is left over from an earlier daemon: removed");
+                let _ = file.unbind();
+                drop(file);
+                delete(index);
+            }
+        }
+    }
+
+    /// Binds the loop device `index`, and gives `None` when it is in use.
+    fn bind(&self, index: u32, file: BorrowedFd<'_>) -> Result<Option<FuseDeviceNumber>, Errno> {
+        let created = match loopdev::add(index) {
+            Ok(()) => true,
+            Err(Sys::EEXIST) if loopdev::is_bound(index) => return Ok(None),
+            Err(Sys::EEXIST) => false,
+            Err(errno) => {
+                log!("/dev/loop{index} cannot be made: {errno}");
+                return Err(from_sys(errno));
+            }
+        };
+        let result = Self::bind_existing(index, file, &self.mark);
+        if created && !matches!(result, Ok(Some(_))) {
+            delete(index);
+        }
+        Ok(result?.map(|dev| FuseDeviceNumber {
+            index,
+            dev,
+            created: created || index >= FIRST_INDEX,
+        }))
+    }
+
+    fn bind_existing(index: u32, file: BorrowedFd<'_>, mark: &str) -> Result<Option<DevNo>, Errno> {
+        let dev = loopdev::dev(index).ok_or(Errno::ENXIO)?;
+        let looped = LoopFile::open(dev).map_err(from_io)?;
+        match looped.bind(file, BLOCK, loopdev::DIRECT_IO, mark) {
+            Ok(()) => {}
+            Err(Sys::EBUSY) => return Ok(None),
+            Err(errno) => {
+                log!("/dev/loop{index} cannot be bound: {errno}");
+                return Err(from_sys(errno));
+            }
+        }
+        let direct = looped.info().is_ok_and(|info| info.flags & loopdev::DIRECT_IO != 0);
+        if !direct {
+            log!("/dev/loop{index} does not take direct I/O: it will be slow");
+        }
+        if let Err(error) = loopdev::set(index, "queue/max_sectors_kb", MAX_SECTORS_KB) {
+            log!("/dev/loop{index}: max_sectors_kb cannot be set: {error}");
+        }
+        Ok(Some(dev))
+    }
+}
+
+impl Presentation for FuseLoop {
+    fn create(&self, minor: Option<u32>, serve: &mut dyn FnMut(Arc<dyn Channel>)) -> Result<Arc<dyn Device>, Errno> {
+        if minor.is_some_and(|minor| loopdev::exists(minor) && loopdev::is_bound(minor)) {
+            return Err(Errno::ENXIO);
+        }
+        let fuse = mount::open_dev().map_err(|errno| {
+            log!("/dev/fuse cannot be opened: {errno}");
+            from_sys(errno)
+        })?;
+        let channel = Arc::new(FuseChannel::new(fuse, 0, BLOCK));
+        let root = mount::mount(channel.fd()).map_err(|errno| {
+            log!("a FUSE file cannot be made: {errno}");
+            from_sys(errno)
+        })?;
+        serve(channel.clone());
+        let file = mount::open_root(&root).map_err(from_io)?;
+        let number = match minor {
+            Some(minor) => self.bind(minor, file.as_fd())?.ok_or(Errno::ENXIO)?,
+            None => {
+                let mut found = None;
+                for index in (FIRST_INDEX..FIRST_INDEX + INDEX_COUNT).filter(|&index| !loopdev::is_bound(index)) {
+                    found = self.bind(index, file.as_fd())?;
+                    if found.is_some() {
+                        break;
+                    }
+                }
+                found.ok_or(Errno::ENOSPC)?
+            }
+        };
+        Ok(Arc::new(FuseDevice::new(number, channel)))
+    }
+
+    fn adopt(&self, lifeline: OwnedFd, dev: DevNo, limits: Option<Limits>) -> Result<Arc<dyn Device>, Errno> {
+        let index = loopdev::index_of(dev)
+            .filter(|&index| loopdev::is_bound(index))
+            .ok_or(Errno::ENODEV)?;
+        let block = std::fs::read_to_string(loopdev::sysfs(index, "queue/logical_block_size"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(BLOCK);
+        let bytes = limits.map_or(0, |limits| limits.sectors << 9);
+        let channel = Arc::new(FuseChannel::new(lifeline, bytes, block));
+        let number = FuseDeviceNumber {
+            index,
+            dev,
+            created: index >= FIRST_INDEX,
+        };
+        Ok(Arc::new(FuseDevice::new(number, channel)))
+    }
+}
+
+/// A loop device that is bound to a file of ours.
+#[derive(Clone, Copy, Debug)]
+struct FuseDeviceNumber {
+    index: u32,
+    dev: DevNo,
+    created: bool,
+}
+
+/// A loop device on a FUSE file.
+#[derive(Debug)]
+struct FuseDevice {
+    index: u32,
+    dev: DevNo,
+    /// The loop device was made by the daemon, and goes with the device.
+    created: bool,
+    channel: Arc<FuseChannel>,
+    /// What the machine was told last.
+    told: Mutex<Option<Limits>>,
+}
+
+impl FuseDevice {
+    fn new(number: FuseDeviceNumber, channel: Arc<FuseChannel>) -> Self {
+        Self {
+            index: number.index,
+            dev: number.dev,
+            created: number.created,
+            channel,
+            told: Mutex::new(None),
+        }
+    }
+
+    /// Block size and discards. Both wait in the kernel for the requests that are under way.
+    fn set_queue_limits(&self, looped: &LoopFile, limits: Limits) {
+        let block = limits.logical_block_size.max(BLOCK);
+        if block != self.channel.block() {
+            self.channel.set_block(block);
+            if let Err(errno) = looped.set_block_size(block) {
+                log!("/dev/loop{}: block size {block} cannot be set: {errno}", self.index);
+            }
+        }
+        let most = if limits.discard { "4294966784" } else { "0" };
+        if let Err(error) = loopdev::set(self.index, "queue/discard_max_bytes", most) {
+            log!("/dev/loop{}: discard_max_bytes cannot be set: {error}", self.index);
+        }
+    }
+}
+
+impl Device for FuseDevice {
+    fn dev(&self) -> DevNo {
+        self.dev
+    }
+
+    fn channel(&self) -> Arc<dyn Channel> {
+        self.channel.clone()
+    }
+
+    fn configure(&self, limits: Option<Limits>) -> Result<(), Errno> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let looped = LoopFile::open(self.dev).map_err(from_io)?;
+        let result = (|| {
+            // An empty device has no requests to wait for.
+            if let Some(limits) = limits
+                && self.channel.bytes() == 0
+            {
+                self.set_queue_limits(&looped, limits);
+                *told = Some(limits);
+            }
+            if let Some(limits) = limits {
+                looped.set_read_only(limits.read_only)?;
+            }
+            self.channel.set_bytes(limits.map_or(0, |limits| limits.sectors << 9));
+            looped.update_capacity()
+        })();
+        // Closing might write what somebody else has left in the cache, and the device may be suspended.
+        closer::close_later(looped.0);
+        result.map_err(from_sys)
+    }
+
+    fn settle(&self, limits: Limits) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_some_and(|told| {
+            told.logical_block_size == limits.logical_block_size && told.discard == limits.discard
+        }) {
+            return;
+        }
+        if let Ok(looped) = LoopFile::open(self.dev) {
+            self.set_queue_limits(&looped, limits);
+            closer::close_later(looped.0);
+            *told = Some(limits);
+        }
+    }
+
+    fn remove(&self) -> Result<(), Errno> {
+        if !closer::wait(Duration::from_secs(2)) {
+            return Err(Errno::EBUSY);
+        }
+        let looped = match LoopFile::open(self.dev) {
+            Ok(looped) => looped,
+            Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(()),
+            Err(error) => return Err(from_io(error)),
+        };
+        match looped.set_autoclear(true) {
+            Ok(()) => {}
+            Err(Sys::ENXIO) => return Ok(()),
+            Err(errno) => return Err(from_sys(errno)),
+        }
+        drop(looped);
+        if loopdev::is_bound(self.index)
+            && let Ok(looped) = LoopFile::open(self.dev)
+        {
+            match looped.set_autoclear(false) {
+                Ok(()) => {
+                    closer::close_later(looped.0);
+                    return Err(Errno::EBUSY);
+                }
+                // Its last user has closed it between the two looks.
+                Err(Sys::ENXIO) => {}
+                Err(errno) => return Err(from_sys(errno)),
+            }
+        }
+        if self.created {
+            delete(self.index);
+        }
+        Ok(())
+    }
+
+    fn lifeline(&self) -> BorrowedFd<'_> {
+        self.channel.fd()
+    }
+
+    fn resend(&self) -> Result<(), Errno> {
+        self.channel.resend()
+    }
+}
+
+/// Deletes an unbound loop device that the daemon made. Whoever looks at it just now, such as udev, is waited for a little.
+fn delete(index: u32) {
+    for _ in 0..20 {
+        match loopdev::delete(index) {
+            Err(Sys::EBUSY) => std::thread::sleep(Duration::from_millis(5)),
+            _ => return,
+        }
+    }
+    log!("/dev/loop{index} is unbound and could not be deleted: somebody has it open");
+}
+
+fn from_sys(errno: Sys) -> Errno {
+    Errno(errno as i32)
+}
+
+fn from_io(error: io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
