@@ -80,7 +80,6 @@ impl Buffer {
         unsafe { std::slice::from_raw_parts_mut(self.base.as_ptr().add(HEAD - head), head + len) }
     }
 
-
     /// Zeroes a part of the payload, which no request may be using.
     ///
     /// # Panics
@@ -141,11 +140,7 @@ impl Pool {
 
     /// A buffer for at least `len` bytes; `None` when there is no memory at all.
     pub fn take(&mut self, len: usize) -> Option<Buffer> {
-        let class = if len <= SMALL {
-            &mut self.small
-        } else {
-            &mut self.large
-        };
+        let class = if len <= SMALL { &mut self.small } else { &mut self.large };
         if let Some(buffer) = class.pop() {
             return Some(buffer);
         }

@@ -103,7 +103,9 @@ impl Components {
         // A table that reads may be joined by one that writes, so the claim is for both where the device allows it.
         let (file, writable) = match open(true) {
             Ok(file) => (file, true),
-            Err(error) if read_only && matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM)) => {
+            Err(error)
+                if read_only && matches!(error.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM)) =>
+            {
                 (open(false).map_err(|error| errno(&error))?, false)
             }
             Err(error) => return Err(errno(&error)),

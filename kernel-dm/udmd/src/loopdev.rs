@@ -159,8 +159,20 @@ impl LoopFile {
     /// # Errors
     /// Those of open(2).
     pub fn open(dev: DevNo) -> io::Result<Self> {
+        Self::open_as(dev, false)
+    }
+
+    /// Opens a loop device to bind it: it becomes read-only when it is bound through a descriptor that is.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open_to_bind(dev: DevNo) -> io::Result<Self> {
+        Self::open_as(dev, true)
+    }
+
+    fn open_as(dev: DevNo, write: bool) -> io::Result<Self> {
         let mut options = File::options();
-        options.read(true).custom_flags(libc::O_NONBLOCK);
+        options.read(true).write(write).custom_flags(libc::O_NONBLOCK);
         nodes::open(dev, &options).map(Self)
     }
 

@@ -1,7 +1,7 @@
 //! One mapped device on the data path.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dm_abi::errno::Errno;
 use dm_core::host::{DeviceId, SharedTable};
@@ -21,9 +21,6 @@ pub struct Mapped {
 #[derive(Debug, Default)]
 struct Gate {
     volume: Volume<Handle>,
-    /// The engine opened the gate or changed the table, and that is not yet recorded for a daemon that takes over. Until
-    /// it is, no request may see it: what it wrote to the new table would be lost when the old one came back.
-    latched: bool,
     /// The device is being removed: what would be held fails instead, so that the removal does not wait for it.
     failing: bool,
 }
@@ -42,8 +39,8 @@ pub enum Entry {
 /// What a change of the volume means for the data path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// [`Mapped::unlatch`] must follow once the change is recorded.
-    pub latched: bool,
+    /// The gate was opened: what is held may go on.
+    pub opened: bool,
     /// The gate was closed: nothing may be delayed any more.
     pub closed: bool,
 }
@@ -67,18 +64,10 @@ impl Mapped {
     #[must_use]
     pub fn enter(&self) -> Entry {
         let mut gate = self.gate();
-        let entry = if gate.latched {
-            Entry::Hold
-        } else {
-            match gate.volume.enter() {
-                Enter::Go(table) => Entry::Go(table),
-                Enter::Hold => Entry::Hold,
-                Enter::NoTable => Entry::Fail(Errno::EIO),
-            }
-        };
-        match entry {
-            Entry::Hold if gate.failing => Entry::Fail(Errno::EIO),
-            entry => entry,
+        match gate.volume.enter() {
+            Enter::Go(table) => Entry::Go(table),
+            Enter::Hold if !gate.failing => Entry::Hold,
+            Enter::Hold | Enter::NoTable => Entry::Fail(Errno::EIO),
         }
     }
 
@@ -92,21 +81,13 @@ impl Mapped {
     pub fn with<R>(&self, f: impl FnOnce(&mut Volume<Handle>) -> R) -> (R, Change) {
         let mut gate = self.gate();
         let was_closed = gate.volume.is_closed();
-        let table = gate.volume.table().map(Arc::as_ptr);
         let result = f(&mut gate.volume);
         let closed = gate.volume.is_closed();
-        let latched = (was_closed && !closed) || gate.volume.table().map(Arc::as_ptr) != table;
-        gate.latched |= latched;
         let change = Change {
-            latched,
+            opened: was_closed && !closed,
             closed: closed && !was_closed,
         };
         (result, change)
-    }
-
-    /// What the engine did is recorded: requests may see it.
-    pub fn unlatch(&self) {
-        self.gate().latched = false;
     }
 
     /// Whether the gate is closed.
@@ -138,6 +119,8 @@ impl Mapped {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use dm_core::table::{Line, Table};
 
     use super::*;
@@ -153,20 +136,36 @@ mod tests {
     }
 
     #[test]
-    fn a_new_table_is_not_used_before_it_is_recorded() {
+    fn changes_of_the_gate_are_noticed() {
         let device = Mapped::new(DeviceId(1));
         assert!(matches!(device.enter(), Entry::Fail(Errno::EIO)));
         let (_, change) = device.with(|volume| volume.swap(Some(table())));
-        assert_eq!(change, Change { latched: true, closed: false });
-        assert!(matches!(device.enter(), Entry::Hold));
-        device.unlatch();
+        assert_eq!(
+            change,
+            Change {
+                opened: false,
+                closed: false
+            }
+        );
         assert!(matches!(device.enter(), Entry::Go(_)));
         let ((), change) = device.with(Volume::close);
-        assert_eq!(change, Change { latched: false, closed: true });
+        assert_eq!(
+            change,
+            Change {
+                opened: false,
+                closed: true
+            }
+        );
+        assert!(matches!(device.enter(), Entry::Hold));
         assert!(device.exit());
         let ((), change) = device.with(Volume::open);
-        assert_eq!(change, Change { latched: true, closed: false });
-        assert!(matches!(device.enter(), Entry::Hold));
+        assert_eq!(
+            change,
+            Change {
+                opened: true,
+                closed: false
+            }
+        );
     }
 
     #[test]
@@ -174,7 +173,6 @@ mod tests {
         let device = Mapped::new(DeviceId(1));
         let _ = device.with(|volume| volume.swap(Some(table())));
         let _ = device.with(Volume::close);
-        device.unlatch();
         assert!(matches!(device.enter(), Entry::Hold));
         device.set_failing(true);
         assert!(matches!(device.enter(), Entry::Fail(Errno::EIO)));

@@ -5,6 +5,8 @@ mod notify;
 mod reactor;
 mod request;
 mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,10 +46,7 @@ impl Shared {
 
     /// Forgets a device.
     pub fn forget(&self, id: DeviceId) {
-        self.devices
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.devices.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::AsFd;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,11 +59,11 @@ impl Inbox {
     }
 }
 
-/// Starts a thread of the data path.
+/// Starts a thread of the data path. It tells on `events` which devices a target raised an event on.
 ///
 /// # Errors
 /// What keeps it from having a ring and buffers.
-pub fn spawn(shared: Arc<Shared>, name: String) -> std::io::Result<Arc<Inbox>> {
+pub fn spawn(shared: Arc<Shared>, events: Sender<DeviceId>, name: String) -> std::io::Result<Arc<Inbox>> {
     let inbox = Arc::new(Inbox {
         messages: Mutex::default(),
         event: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
@@ -71,7 +72,7 @@ pub fn spawn(shared: Arc<Shared>, name: String) -> std::io::Result<Arc<Inbox>> {
     let theirs = inbox.clone();
     std::thread::Builder::new()
         .name(name)
-        .spawn(move || match Reactor::new(shared, theirs) {
+        .spawn(move || match Reactor::new(shared, theirs, events) {
             Ok(mut reactor) => {
                 let _ = tell.send(Ok(()));
                 reactor.run();
@@ -92,6 +93,7 @@ struct Served {
 
 struct Reactor {
     shared: Arc<Shared>,
+    events: Sender<DeviceId>,
     inbox: Arc<Inbox>,
     ring: Ring,
     pool: Pool,
@@ -113,12 +115,13 @@ struct Reactor {
 }
 
 impl Reactor {
-    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>) -> std::io::Result<Self> {
+    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>, events: Sender<DeviceId>) -> std::io::Result<Self> {
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         let mut ring = Ring::new()?;
         ring.poll(INBOX, inbox.event.as_fd());
         Ok(Self {
             shared,
+            events,
             inbox,
             ring,
             pool: Pool::new().ok_or_else(no_memory)?,
@@ -247,6 +250,7 @@ impl Reactor {
                 }
                 Received::Gone => {
                     self.served.remove(&key);
+                    self.ring.unpoll(key);
                     return true;
                 }
                 Received::Io { token, bio, unmap } => {
@@ -423,9 +427,12 @@ impl Reactor {
             } => {
                 let (root, first) = (frame.root, frame.data);
                 let op = frame.bio.op;
-                let corrupt = corrupt
-                    .filter(|_| carries)
-                    .map(|corrupt| (first.saturating_add(usize::try_from(corrupt.byte).unwrap_or(usize::MAX)), corrupt.value));
+                let corrupt = corrupt.filter(|_| carries).map(|corrupt| {
+                    (
+                        first.saturating_add(usize::try_from(corrupt.byte).unwrap_or(usize::MAX)),
+                        corrupt.value,
+                    )
+                });
                 if op == Op::Write
                     && let Some((byte, value)) = corrupt
                     && let Some(buffer) = &mut self.frames[root].buffer
@@ -433,12 +440,27 @@ impl Reactor {
                 {
                     buffer.set(byte, value);
                 }
-                self.remap(index, piece, component, sector, data, corrupt.filter(|_| op == Op::Read));
+                self.remap(
+                    index,
+                    piece,
+                    component,
+                    sector,
+                    data,
+                    corrupt.filter(|_| op == Op::Read),
+                );
             }
         }
     }
 
-    fn remap(&mut self, index: usize, piece: Piece, component: u32, sector: u64, data: usize, corrupt: Option<(usize, u8)>) {
+    fn remap(
+        &mut self,
+        index: usize,
+        piece: Piece,
+        component: u32,
+        sector: u64,
+        data: usize,
+        corrupt: Option<(usize, u8)>,
+    ) {
         let frame = &self.frames[index];
         let bio = Bio {
             sector,
@@ -461,6 +483,7 @@ impl Reactor {
                 };
                 self.start_job(Job {
                     frame: index,
+                    piece,
                     work,
                     component: opened.handle,
                     position: bio.sector << 9,
@@ -477,7 +500,7 @@ impl Reactor {
                     return self.piece_done(index, Err(Errno::EIO));
                 };
                 let child = self.frames.insert(Frame {
-                    origin: Origin::Frame(index),
+                    origin: Origin::Frame(index, piece),
                     root,
                     data,
                     device,
@@ -495,7 +518,7 @@ impl Reactor {
 
     fn depth(&self, mut index: usize) -> usize {
         let mut depth = 1;
-        while let Origin::Frame(above) = self.frames[index].origin {
+        while let Origin::Frame(above, _) = self.frames[index].origin {
             index = above;
             depth += 1;
         }
@@ -527,7 +550,20 @@ impl Reactor {
 
     fn job_failed(&mut self, index: usize, errno: Errno) {
         let job = self.jobs.remove(index);
+        self.tell_failed(job.frame, &job.piece, errno);
         self.piece_done(job.frame, Err(errno));
+    }
+
+    /// Tells a table that one of its components failed.
+    fn tell_failed(&self, index: usize, piece: &Piece, errno: Errno) {
+        let frame = &self.frames[index];
+        if errno != Errno::EOPNOTSUPP
+            && let Some(table) = &frame.table
+            && table.piece_failed(&frame.bio, piece)
+        {
+            // Nobody listens only when the daemon is about to end.
+            let _ = self.events.send(frame.device.id);
+        }
     }
 
     fn job_done(&mut self, index: usize, result: i32) {
@@ -591,7 +627,12 @@ impl Reactor {
                     }
                     None
                 }
-                Origin::Frame(above) => Some(above),
+                Origin::Frame(above, piece) => {
+                    if let Err(errno) = result {
+                        self.tell_failed(above, &piece, errno);
+                    }
+                    Some(above)
+                }
             };
             if let Some(table) = frame.table {
                 // Before the exit: whoever waits for it may count on being the last to use the table.

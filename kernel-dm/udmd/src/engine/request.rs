@@ -35,13 +35,14 @@ pub struct Frame {
 pub enum Origin {
     /// To the outside.
     Channel { channel: Arc<dyn Channel>, token: Token },
-    /// To the frame above.
-    Frame(usize),
+    /// To the frame above, of which it is this piece.
+    Frame(usize, Piece),
 }
 
 /// A request to a component.
 pub struct Job {
     pub frame: usize,
+    pub piece: Piece,
     pub work: Work,
     pub component: Handle,
     /// Where it begins on the component, in bytes.

@@ -16,6 +16,8 @@ const ENTRIES: u32 = 1024;
 const MAX_JOBS: usize = 2048;
 /// Marks the completions of polls; what is left of the number is the poll's key.
 const POLL: u64 = 1 << 63;
+/// The key of no poll.
+pub const NO_POLL: u64 = POLL - 1;
 
 /// One completion.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,16 @@ impl Ring {
             .user_data(POLL | key);
         while !self.push(&entry) {
             // The queue is full of entries that the kernel takes at once.
+            if self.ring.submit().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Ends a poll.
+    pub fn unpoll(&mut self, key: u64) {
+        let entry = opcode::PollRemove::new(POLL | key).build().user_data(POLL | NO_POLL);
+        while !self.push(&entry) {
             if self.ring.submit().is_err() {
                 return;
             }

@@ -82,7 +82,10 @@ pub struct Out(Vec<u8>);
 impl Out {
     /// An answer or notification: the header, whose length field is filled in by [`Out::finish`].
     pub fn new(error: i32, unique: u64) -> Self {
-        Self(Vec::with_capacity(128)).u32(0).u32(error.cast_unsigned()).u64(unique)
+        Self(Vec::with_capacity(128))
+            .u32(0)
+            .u32(error.cast_unsigned())
+            .u64(unique)
     }
 
     pub fn u16(mut self, value: u16) -> Self {

@@ -178,9 +178,7 @@ impl FuseChannel {
                 Self::io(Self::empty(unique), Op::WriteZeroes, offset >> 9, len >> 9, unmap)
             }
             // No time to keep the attributes: LOOP_SET_CAPACITY must see a new size.
-            abi::GETATTR | abi::SETATTR => {
-                self.done(Out::new(0, unique).zeroes(16).attr(self.bytes(), self.block()))
-            }
+            abi::GETATTR | abi::SETATTR => self.done(Out::new(0, unique).zeroes(16).attr(self.bytes(), self.block())),
             abi::STATFS => self.done(Out::new(0, unique).statfs(self.bytes(), self.block())),
             abi::OPEN => self.done(
                 Out::new(0, unique)

@@ -89,7 +89,7 @@ impl FuseLoop {
 
     fn bind_existing(index: u32, file: BorrowedFd<'_>, mark: &str) -> Result<Option<DevNo>, Errno> {
         let dev = loopdev::dev(index).ok_or(Errno::ENXIO)?;
-        let looped = LoopFile::open(dev).map_err(from_io)?;
+        let looped = LoopFile::open_to_bind(dev).map_err(from_io)?;
         match looped.bind(file, BLOCK, loopdev::DIRECT_IO, mark) {
             Ok(()) => {}
             Err(Sys::EBUSY) => return Ok(None),
@@ -240,9 +240,9 @@ impl Device for FuseDevice {
 
     fn settle(&self, limits: Limits) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_some_and(|told| {
-            told.logical_block_size == limits.logical_block_size && told.discard == limits.discard
-        }) {
+        if told
+            .is_some_and(|told| told.logical_block_size == limits.logical_block_size && told.discard == limits.discard)
+        {
             return;
         }
         if let Ok(looped) = LoopFile::open(self.dev) {
