@@ -1,0 +1,346 @@
+//! The host: disks, mapped devices, virtual time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dm_abi::errno::Errno;
+use dm_core::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, Opened};
+use dm_core::table::{Line, Table, TableError};
+use dm_core::volume::Volume;
+
+use crate::disk::Disk;
+use crate::io::{Request, RequestId, Work};
+
+/// Major number of the mapped devices.
+pub const MAJOR: u32 = 254;
+
+/// An open disk. The disk counts its openings by counting these.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<DevNo>);
+
+impl Handle {
+    /// The disk's number.
+    #[must_use]
+    pub fn dev(&self) -> DevNo {
+        *self.0
+    }
+}
+
+/// A mapped device as the host sees it.
+#[derive(Debug)]
+pub struct Device {
+    /// Its number.
+    pub dev: DevNo,
+    /// Its name, as last told by control.
+    pub name: Vec<u8>,
+    /// What the block layer was told.
+    pub limits: Option<Limits>,
+    /// How many have it open, for [`Host::open_count`] and [`Host::remove`].
+    pub open_count: u32,
+    /// [`Host::watch_close`] is on.
+    pub watch_close: bool,
+    /// Number of events that targets raised.
+    pub events: u64,
+    pub(crate) volume: Volume<Handle>,
+    /// Requests that wait for the gate.
+    pub(crate) held: Vec<RequestId>,
+}
+
+impl Device {
+    /// The data path.
+    #[must_use]
+    pub fn volume(&self) -> &Volume<Handle> {
+        &self.volume
+    }
+
+    /// Number of requests that wait for the gate.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+}
+
+/// A test host. Nothing happens by itself: time stands still and work waits until the test lets it go on
+/// (see the methods in [`crate::io`]).
+#[derive(Debug, Default)]
+pub struct Sim {
+    disks: BTreeMap<DevNo, (Disk, Handle)>,
+    paths: BTreeMap<Vec<u8>, DevNo>,
+    pub(crate) devices: BTreeMap<DeviceId, Device>,
+    pub(crate) now_ms: u64,
+    pub(crate) requests: BTreeMap<RequestId, Request>,
+    pub(crate) last_request: u64,
+    pub(crate) work: Vec<Work>,
+    pub(crate) done: BTreeMap<RequestId, Result<Vec<u8>, Errno>>,
+    refusals: Vec<String>,
+    changes: u64,
+    configure_error: Option<Errno>,
+}
+
+impl Sim {
+    /// A machine without devices at time 0.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Plugs in a disk, which `path` names too.
+    pub fn add_disk(&mut self, major: u32, minor: u32, path: &str, disk: Disk) -> DevNo {
+        let dev = DevNo { major, minor };
+        self.disks.insert(dev, (disk, Handle(Arc::new(dev))));
+        self.paths.insert(path.into(), dev);
+        dev
+    }
+
+    /// A disk.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn disk(&self, dev: DevNo) -> &Disk {
+        &self.disks[&dev].0
+    }
+
+    /// A disk, to be changed.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn disk_mut(&mut self, dev: DevNo) -> &mut Disk {
+        &mut self.disks.get_mut(&dev).expect("the disk exists").0
+    }
+
+    /// How many tables have a disk open.
+    ///
+    /// # Panics
+    /// When there is no such disk.
+    #[must_use]
+    pub fn opens(&self, dev: DevNo) -> usize {
+        Arc::strong_count(&self.disks[&dev].1.0) - 1
+    }
+
+    /// A mapped device.
+    #[must_use]
+    pub fn device(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.get(&id)
+    }
+
+    /// A mapped device, to be changed.
+    pub fn device_mut(&mut self, id: DeviceId) -> Option<&mut Device> {
+        self.devices.get_mut(&id)
+    }
+
+    /// The identity of the mapped device with a number.
+    #[must_use]
+    pub fn find(&self, dev: DevNo) -> Option<DeviceId> {
+        self.devices
+            .iter()
+            .find(|(_, device)| device.dev == dev)
+            .map(|(&id, _)| id)
+    }
+
+    /// Reasons for refusals of tables, oldest first.
+    #[must_use]
+    pub fn refusals(&self) -> &[String] {
+        &self.refusals
+    }
+
+    /// Number of calls of [`Host::changed`].
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// From now on [`Host::configure`] fails, or no longer.
+    pub fn fail_configure(&mut self, errno: Option<Errno>) {
+        self.configure_error = errno;
+    }
+
+    /// Builds a table from a text of lines `START LENGTH TYPE PARAMETERS`, without the help of control.
+    ///
+    /// # Errors
+    /// Those of [`Table::build`].
+    ///
+    /// # Panics
+    /// When a line does not begin with two numbers and a word.
+    pub fn table(&mut self, text: &str, read_only: bool) -> Result<Table<Handle>, TableError> {
+        let lines = text.lines().map(|line| {
+            let mut words = line.splitn(4, ' ');
+            let mut number = || words.next().and_then(|word| word.parse().ok()).expect("a number");
+            Line {
+                start: number(),
+                length: number(),
+                kind: words.next().expect("a type").as_bytes(),
+                params: words.next().unwrap_or("").as_bytes(),
+            }
+        });
+        let now_ms = self.now_ms;
+        Table::build(
+            &mut |spec, read_only| {
+                Ok(match self.open(spec, read_only)? {
+                    Found::Host(opened) => Component::Host(opened),
+                    Found::Mapped(id) => {
+                        let device = &self.devices[&id];
+                        let limits = device.volume.table().map(|table| table.limits());
+                        Component::Mapped {
+                            id,
+                            dev: device.dev,
+                            sectors: limits.map_or(0, |limits| limits.sectors),
+                            logical_block_size: limits.map_or(512, |limits| limits.logical_block_size),
+                            discard: limits.is_some_and(|limits| limits.discard),
+                        }
+                    }
+                })
+            },
+            lines,
+            read_only,
+            now_ms,
+        )
+    }
+
+    /// Makes a table live on a device, without the help of control: closes the gate, lets what is in flight finish,
+    /// swaps and opens the gate.
+    ///
+    /// # Errors
+    /// Those of [`Sim::table`].
+    ///
+    /// # Panics
+    /// When there is no such device.
+    pub fn load(&mut self, id: DeviceId, text: &str) -> Result<(), TableError> {
+        let table = Arc::new(self.table(text, false)?);
+        self.volume(id, Volume::close);
+        self.run_until(|sim| sim.devices[&id].volume.is_drained());
+        self.volume(id, |volume| {
+            volume.swap(Some(table));
+            volume.open();
+        });
+        Ok(())
+    }
+}
+
+impl Host for Sim {
+    type Component = Handle;
+
+    fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {
+        let dev = match spec {
+            DevSpec::Number(dev) => dev,
+            DevSpec::Path(path) => *self.paths.get(path).ok_or(Errno::ENOENT)?,
+        };
+        if dev.major == MAJOR {
+            return self.find(dev).map(Found::Mapped).ok_or(Errno::ENXIO);
+        }
+        let (disk, handle) = self.disks.get(&dev).ok_or(Errno::ENXIO)?;
+        if disk.is_read_only() && !read_only {
+            return Err(Errno::EACCES);
+        }
+        Ok(Found::Host(Opened {
+            handle: handle.clone(),
+            dev,
+            sectors: disk.sectors(),
+            logical_block_size: disk.logical_block_size(),
+            discard: disk.accepts_discard(),
+        }))
+    }
+
+    fn create(&mut self, id: DeviceId, minor: Option<u32>) -> Result<DevNo, Errno> {
+        let taken = |minor| self.find(DevNo { major: MAJOR, minor }).is_some();
+        let minor = match minor {
+            Some(minor) if taken(minor) => return Err(Errno::ENXIO),
+            Some(minor) => minor,
+            None => (0..).find(|&minor| !taken(minor)).ok_or(Errno::EBUSY)?,
+        };
+        let dev = DevNo { major: MAJOR, minor };
+        self.devices.insert(
+            id,
+            Device {
+                dev,
+                name: Vec::new(),
+                limits: None,
+                open_count: 0,
+                watch_close: false,
+                events: 0,
+                volume: Volume::default(),
+                held: Vec::new(),
+            },
+        );
+        Ok(dev)
+    }
+
+    fn adopt(&mut self, adopted: &Adopted<'_>) -> Result<(), Errno> {
+        self.create(adopted.id, Some(adopted.dev.minor))?;
+        let device = self.devices.get_mut(&adopted.id).ok_or(Errno::ENXIO)?;
+        device.name = adopted.name.into();
+        device.limits = adopted.limits;
+        device.watch_close = adopted.watch_close;
+        device.volume.close();
+        Ok(())
+    }
+
+    fn remove(&mut self, id: DeviceId) -> Result<(), Errno> {
+        if self.devices.get(&id).is_some_and(|device| device.open_count > 0) {
+            return Err(Errno::EBUSY);
+        }
+        if let Some(device) = self.devices.remove(&id) {
+            for request in device.held {
+                self.finish(request, Some(Errno::EIO));
+            }
+        }
+        Ok(())
+    }
+
+    fn open_count(&mut self, id: DeviceId, _wanted: bool) -> u32 {
+        self.devices.get(&id).map_or(0, |device| device.open_count)
+    }
+
+    fn watch_close(&mut self, id: DeviceId, on: bool) {
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.watch_close = on;
+        }
+    }
+
+    fn named(&mut self, id: DeviceId, name: &[u8]) {
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.name = name.into();
+        }
+    }
+
+    fn configure(&mut self, id: DeviceId, limits: Option<Limits>) -> Result<(), Errno> {
+        if let Some(errno) = self.configure_error {
+            return Err(errno);
+        }
+        if let Some(device) = self.devices.get_mut(&id) {
+            device.limits = limits;
+        }
+        Ok(())
+    }
+
+    fn volume<R>(&mut self, id: DeviceId, f: impl FnOnce(&mut Volume<Handle>) -> R) -> R {
+        let device = self
+            .devices
+            .get_mut(&id)
+            .expect("control only asks for devices that it created");
+        let was_closed = device.volume.is_closed();
+        let result = f(&mut device.volume);
+        match (was_closed, device.volume.is_closed()) {
+            (true, false) => {
+                for request in std::mem::take(&mut device.held) {
+                    self.enter(request);
+                }
+            }
+            (false, true) => self.hurry(id),
+            _ => {}
+        }
+        result
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    fn changed(&mut self) {
+        self.changes += 1;
+    }
+
+    fn refused(&mut self, _: DeviceId, _: &[u8], error: &TableError) {
+        self.refusals.push(error.reason.clone());
+    }
+}
