@@ -43,6 +43,7 @@ errnos! {
     ERANGE = 34, "Numerical result out of range.";
     ELOOP = 40, "Too many levels of symbolic links.";
     ENODATA = 61, "No data available.";
+    EOVERFLOW = 75, "Value too large for defined data type.";
     EILSEQ = 84, "Invalid or incomplete multibyte or wide character.";
     EOPNOTSUPP = 95, "Operation not supported.";
     ENOKEY = 126, "Required key not available.";
