@@ -1,1 +1,0 @@
-//! Status lines of the targets, parsed.
