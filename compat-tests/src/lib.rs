@@ -1,5 +1,6 @@
 //! Shared helpers of the comparison tests.
 
+pub mod data;
 pub mod oracle;
 pub mod requests;
 pub mod sequences;

@@ -1,0 +1,125 @@
+//! Plays scripts of tables and I/O on the kernel's device-mapper, inside an oracle guest, and prints what they show.
+//!
+//! `dm-data FILE`; the forms of both are in `compat_tests::data`. All I/O is direct.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::process::{Command, Stdio};
+
+use compat_tests::data::{Dev, Machine, Step, fill, play};
+
+/// The kernel of the guest.
+struct Linux {
+    /// Mapped devices that exist.
+    devices: Vec<u32>,
+}
+
+fn errno(error: &std::io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(-1)
+}
+
+fn open(dev: Dev) -> Result<File, i32> {
+    let path = match dev {
+        Dev::Disk(_) => format!("/dev/{dev}"),
+        Dev::Mapped(_) => format!("/dev/mapper/{dev}"),
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_DIRECT);
+    options.open(path).map_err(|error| errno(&error))
+}
+
+/// A buffer with room for a page-aligned part of `length` bytes, and where that part begins.
+fn aligned(length: usize) -> (Vec<u8>, usize) {
+    let buffer = vec![0u8; length + 4096];
+    let first = buffer.as_ptr().align_offset(4096);
+    (buffer, first)
+}
+
+fn dmsetup(args: &[&str], table: &str) -> Result<(), i32> {
+    let mut child = Command::new("dmsetup")
+        .args(args)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("dmsetup starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(table.as_bytes()).expect("dmsetup reads its table");
+    drop(input);
+    let status = child.wait().expect("dmsetup ends");
+    if status.success() { Ok(()) } else { Err(-1) }
+}
+
+fn range_ioctl(dev: Dev, request: libc::Ioctl, sector: u64, sectors: u64) -> Result<(), i32> {
+    let file = open(dev)?;
+    let range = [sector * 512, sectors * 512];
+    // SAFETY: these requests read two 64-bit numbers.
+    if unsafe { libc::ioctl(file.as_raw_fd(), request, range.as_ptr()) } == 0 {
+        Ok(())
+    } else {
+        Err(errno(&std::io::Error::last_os_error()))
+    }
+}
+
+impl Machine for Linux {
+    fn table(&mut self, device: u32, text: &str) -> Result<(), i32> {
+        let name = format!("t{device}");
+        if self.devices.contains(&device) {
+            dmsetup(&["reload", &name], text)?;
+            // Resuming suspends first when there is a new table.
+            return dmsetup(&["resume", &name], "");
+        }
+        dmsetup(&["create", &name, "-j", "254", "-m", &device.to_string()], text)?;
+        self.devices.push(device);
+        Ok(())
+    }
+
+    fn write(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
+        let (mut buffer, first) = aligned(data.len());
+        let part = &mut buffer[first..first + data.len()];
+        part.copy_from_slice(data);
+        open(dev)?
+            .write_all_at(part, sector * 512)
+            .map_err(|error| errno(&error))
+    }
+
+    fn read(&mut self, dev: Dev, sector: u64, data: &mut [u8]) -> Result<(), i32> {
+        let (mut buffer, first) = aligned(data.len());
+        let part = &mut buffer[first..first + data.len()];
+        open(dev)?
+            .read_exact_at(part, sector * 512)
+            .map_err(|error| errno(&error))?;
+        data.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn discard(&mut self, dev: Dev, sector: u64, sectors: u64) -> Result<(), i32> {
+        range_ioctl(dev, 0x1277, sector, sectors) // BLKDISCARD
+    }
+
+    fn zero(&mut self, dev: Dev, sector: u64, sectors: u64) -> Result<(), i32> {
+        range_ioctl(dev, 0x127f, sector, sectors) // BLKZEROOUT
+    }
+
+    fn flush(&mut self, dev: Dev) -> Result<(), i32> {
+        open(dev)?.sync_all().map_err(|error| errno(&error))
+    }
+
+    fn reset(&mut self) -> Result<(), i32> {
+        while let Some(device) = self.devices.pop() {
+            dmsetup(&["remove", &format!("t{device}")], "")?;
+        }
+        Ok(())
+    }
+}
+
+fn main() {
+    let file = std::env::args().nth(1).expect("usage: dm-data FILE");
+    let text = std::fs::read_to_string(&file).expect("the script is readable");
+    let mut linux = Linux { devices: Vec::new() };
+    fill(&mut linux).expect("the disks are writable");
+    for line in text.lines() {
+        let step = Step::parse(line).expect("a step");
+        println!("{}", play(&mut linux, &step));
+    }
+}
