@@ -5,6 +5,7 @@
 //! [`log_info!`](crate::log_info), [`log_debug!`](crate::log_debug), [`log_activation!`](crate::log_activation),
 //! [`log_sys_error!`](crate::log_sys_error) and [`log_sys_debug!`](crate::log_sys_debug).
 
+use std::ffi::CStr;
 use std::fmt::Arguments;
 use std::sync::RwLock;
 
@@ -43,7 +44,7 @@ pub struct Record<'a> {
     /// -1 for errors, a class number for debug messages, else 0.
     pub errno_or_class: i32,
     /// Source file.
-    pub file: &'static str,
+    pub file: &'static CStr,
     /// Source line.
     pub line: u32,
     /// The text, without newline.
@@ -78,12 +79,15 @@ macro_rules! log_at {
             level: $crate::log::Level::$level,
             modifiers: $modifiers,
             errno_or_class: $class,
-            file: file!(),
+            file: const { $crate::log::source_file(concat!(file!(), "\0")) },
             line: line!(),
             message: format_args!($($arg)+),
         })
     };
 }
+/// Prints a line of normal output through the log function (level 4, standard output).
+#[macro_export]
+macro_rules! log_print { ($($arg:tt)+) => { $crate::log_at!(Warning, 0, 0, $($arg)+) } }
 /// Logs an error.
 #[macro_export]
 macro_rules! log_error { ($($arg:tt)+) => { $crate::log_at!(Error, 0, -1, $($arg)+) } }
@@ -117,6 +121,74 @@ macro_rules! log_sys_debug {
     };
 }
 
+/// The file name of a message's place, for [`Record::file`].
+#[must_use]
+pub const fn source_file(name: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(name.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => c"",
+    }
+}
+
+/// Text of any bytes in a message. What is not UTF-8 passes the formatting machinery as private-use characters, which
+/// [`restore_raw`] turns back.
+#[derive(Clone, Copy, Debug)]
+pub struct Raw<'a>(pub &'a [u8]);
+
+/// First of the 256 characters that stand for raw bytes: U+10FF00 (plane 16 is for private use).
+const RAW_BASE: u32 = 0x10_ff00;
+/// The first three bytes of those characters in UTF-8, less the low two bits of the third.
+const RAW_LEAD: [u8; 3] = [0xf4, 0x8f, 0xbc];
+
+impl std::fmt::Display for Raw<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        use std::fmt::Write;
+        let raw = |f: &mut std::fmt::Formatter<'_>, bytes: &[u8]| {
+            bytes
+                .iter()
+                .try_for_each(|&b| f.write_char(char::from_u32(RAW_BASE + u32::from(b)).unwrap_or('?')))
+        };
+        for chunk in self.0.utf8_chunks() {
+            // Characters that look like ours are passed byte by byte too.
+            for part in chunk.valid().split_inclusive(|c| u32::from(c) >= RAW_BASE) {
+                match part.chars().next_back() {
+                    Some(last) if u32::from(last) >= RAW_BASE => {
+                        let (text, last) = part.split_at(part.len() - last.len_utf8());
+                        f.write_str(text)?;
+                        raw(f, last.as_bytes())?;
+                    }
+                    _ => f.write_str(part)?,
+                }
+            }
+            raw(f, chunk.invalid())?;
+        }
+        Ok(())
+    }
+}
+
+/// Turns the characters that stand for raw bytes (see [`Raw`]) back into these bytes.
+pub fn restore_raw(text: &mut Vec<u8>) {
+    let Some(first) = bstr::ByteSlice::find_byte(text.as_slice(), RAW_LEAD[0]) else {
+        return;
+    };
+    let (mut from, mut to) = (first, first);
+    while from < text.len() {
+        match text[from..] {
+            [a, b, c, d, ..] if a == RAW_LEAD[0] && b == RAW_LEAD[1] && c & !3 == RAW_LEAD[2] => {
+                text[to] = (c & 3) << 6 | d & 0x3f;
+                from += 4;
+            }
+            [byte, ..] => {
+                text[to] = byte;
+                from += 1;
+            }
+            [] => break,
+        }
+        to += 1;
+    }
+    text.truncate(to);
+}
+
 /// Prints an [`std::io::Error`] the way `strerror` does, without Rust's `(os error N)`.
 #[derive(Debug)]
 pub struct SysText<'a>(pub &'a std::io::Error);
@@ -126,6 +198,30 @@ impl std::fmt::Display for SysText<'_> {
         match self.0.raw_os_error() {
             Some(code) => f.write_str(nix::errno::Errno::from_raw(code).desc()),
             None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn raw_bytes_survive_formatting() {
+        let all: Vec<u8> = (0..=255).collect();
+        let private = "a\u{10ff41}b\u{10ffff}".as_bytes();
+        for bytes in [
+            &b""[..],
+            b"abc",
+            "\u{e4}\u{20ac}\u{1f600}".as_bytes(),
+            &all,
+            private,
+            b"\xf4",
+            b"x\xf4\x8f\xbd",
+        ] {
+            let mut text = format!("{}", Raw(bytes)).into_bytes();
+            restore_raw(&mut text);
+            assert_eq!(text, bytes);
         }
     }
 }
