@@ -30,9 +30,6 @@ impl Refusal {
     }
 }
 
-/// EOVERFLOW: a device number with more than 12 bits of major or 20 bits of minor.
-const EOVERFLOW: Errno = Errno(75);
-
 /// Highest major number of a block device.
 const MAJOR_MAX: u32 = (1 << 12) - 1;
 /// Highest minor number of a block device.
@@ -114,7 +111,7 @@ pub fn device(word: &[u8]) -> Result<DevSpec<'_>, Refusal> {
             Ok(DevSpec::Number(DevNo { major, minor }))
         }
         _ => Err(Refusal {
-            errno: EOVERFLOW,
+            errno: Errno::EOVERFLOW,
             reason: format!("no device has the number {}", String::from_utf8_lossy(word)),
         }),
     }
