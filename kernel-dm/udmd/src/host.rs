@@ -126,6 +126,8 @@ impl UdmHost {
             }
             log!("{name} goes on");
         }
+        let ours: Vec<DevNo> = self.by_dev.keys().copied().collect();
+        self.presentation.remove_leftovers(&ours);
         for (id, (dev, fd)) in std::mem::take(&mut self.inherited) {
             drop(fd);
             log!("{}:{} was given up", dev.major, dev.minor);
@@ -331,7 +333,9 @@ impl Host for UdmHost {
         let presented = self.devices.get_mut(&id).ok_or(Errno::ENXIO)?;
         presented.device.configure(limits)?;
         presented.limits = limits;
-        self.unsettled.extend(limits.map(|limits| (presented.device.clone(), limits)));
+        if let Some(limits) = limits.filter(|&limits| presented.device.is_unsettled(limits)) {
+            self.unsettled.push((presented.device.clone(), limits));
+        }
         Ok(())
     }
 

@@ -80,7 +80,11 @@ pub trait Device: Send + Sync {
     /// What keeps the machine from it.
     fn configure(&self, limits: Option<Limits>) -> Result<(), Errno>;
 
-    /// Sets what cannot change while requests are held, such as the block size. Called when the gate has opened.
+    /// Whether [`Device::settle`] has something to do.
+    fn is_unsettled(&self, limits: Limits) -> bool;
+
+    /// Sets what cannot change while requests are held, such as the block size. Called when the gate has opened; may wait
+    /// for requests.
     fn settle(&self, limits: Limits);
 
     /// Ends the device.
@@ -101,6 +105,10 @@ pub trait Device: Send + Sync {
 
 /// Makes block devices.
 pub trait Presentation: Send + Sync {
+    /// Ends what an earlier daemon has left and nobody took over; `keep` was taken over. Whoever still uses one of them
+    /// gets errors, as before.
+    fn remove_leftovers(&self, keep: &[DevNo]);
+
     /// Makes a device of size 0. Its channel must be served as soon as `serve` was called with it: the rest of the work
     /// may wait for answers.
     ///

@@ -38,33 +38,6 @@ impl FuseLoop {
         Self { mark }
     }
 
-    /// Ends the devices that a daemon with the same mark left behind, except those in `keep`. Whoever still has one open
-    /// gets errors, as before.
-    pub fn remove_leftovers(&self, keep: &[DevNo]) {
-        let Ok(entries) = std::fs::read_dir("/sys/block") else {
-            return;
-        };
-        for index in entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("loop")?.parse::<u32>().ok())
-        {
-            let Some(dev) = loopdev::dev(index).filter(|dev| loopdev::is_bound(index) && !keep.contains(dev)) else {
-                continue;
-            };
-            let Ok(file) = LoopFile::open(dev) else { continue };
-            let ours = file.info().is_ok_and(|info| {
-                let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
-                info.file_name[..len] == *self.mark.as_bytes()
-            });
-            if ours {
-                log!("/dev/loop{index} is left over from an earlier daemon: removed");
-                let _ = file.unbind();
-                drop(file);
-                delete(index);
-            }
-        }
-    }
-
     /// Binds the loop device `index`, and gives `None` when it is in use.
     fn bind(&self, index: u32, file: BorrowedFd<'_>) -> Result<Option<FuseDeviceNumber>, Errno> {
         let created = match loopdev::add(index) {
@@ -110,6 +83,31 @@ impl FuseLoop {
 }
 
 impl Presentation for FuseLoop {
+    fn remove_leftovers(&self, keep: &[DevNo]) {
+        let Ok(entries) = std::fs::read_dir("/sys/block") else {
+            return;
+        };
+        for index in entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("loop")?.parse::<u32>().ok())
+        {
+            let Some(dev) = loopdev::dev(index).filter(|dev| loopdev::is_bound(index) && !keep.contains(dev)) else {
+                continue;
+            };
+            let Ok(file) = LoopFile::open(dev) else { continue };
+            let ours = file.info().is_ok_and(|info| {
+                let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
+                info.file_name[..len] == *self.mark.as_bytes()
+            });
+            if ours {
+                log!("/dev/loop{index} is left over from an earlier daemon: removed");
+                let _ = file.unbind();
+                drop(file);
+                delete(index);
+            }
+        }
+    }
+
     fn create(&self, minor: Option<u32>, serve: &mut dyn FnMut(Arc<dyn Channel>)) -> Result<Arc<dyn Device>, Errno> {
         if minor.is_some_and(|minor| loopdev::exists(minor) && loopdev::is_bound(minor)) {
             return Err(Errno::ENXIO);
@@ -217,7 +215,6 @@ impl Device for FuseDevice {
     }
 
     fn configure(&self, limits: Option<Limits>) -> Result<(), Errno> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let looped = LoopFile::open(self.dev).map_err(from_io)?;
         let result = (|| {
             // An empty device has no requests to wait for.
@@ -225,7 +222,7 @@ impl Device for FuseDevice {
                 && self.channel.bytes() == 0
             {
                 self.set_queue_limits(&looped, limits);
-                *told = Some(limits);
+                *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
             }
             if let Some(limits) = limits {
                 looped.set_read_only(limits.read_only)?;
@@ -238,17 +235,19 @@ impl Device for FuseDevice {
         result.map_err(from_sys)
     }
 
+    fn is_unsettled(&self, limits: Limits) -> bool {
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_none_or(|told| {
+            told.logical_block_size != limits.logical_block_size || told.discard != limits.discard
+        })
+    }
+
     fn settle(&self, limits: Limits) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told
-            .is_some_and(|told| told.logical_block_size == limits.logical_block_size && told.discard == limits.discard)
-        {
-            return;
-        }
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
+        // Without the lock: this may wait for requests that a resume must let go on first.
         if let Ok(looped) = LoopFile::open(self.dev) {
             self.set_queue_limits(&looped, limits);
             closer::close_later(looped.0);
-            *told = Some(limits);
         }
     }
 
