@@ -11,7 +11,7 @@ use bstr::ByteSlice;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, Header};
 use dm_core::control::{Awaited, Control, Outcome};
-use dm_core::host::{DeviceId, Host};
+use dm_core::host::DeviceId;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::engine::{Shared, Waiter};
@@ -282,11 +282,9 @@ impl Daemon {
             }
             left = list.len();
             let mut buffer = vec![0; 512];
-            let header = Header {
-                data_size: 512,
-                data_start: 312,
-                ..Header::default()
-            };
+            let mut header = Header::default();
+            header.data_size = 512;
+            header.data_start = 312;
             if !header.write(&mut buffer) {
                 return Err("impossible request".into());
             }
@@ -334,9 +332,10 @@ impl Core {
 }
 
 /// Waits for a change. True when the client went away.
+// A hangup is reported whatever is asked for.
 fn wait(waiter: &Waiter<'_>, client: Option<BorrowedFd<'_>>) -> bool {
     let mut fds = vec![PollFd::new(waiter.fd(), PollFlags::POLLIN)];
-    fds.extend(client.map(|client| PollFd::new(client, PollFlags::POLLRDHUP)));
+    fds.extend(client.map(|client| PollFd::new(client, PollFlags::empty())));
     match poll(&mut fds, PollTimeout::NONE) {
         Ok(_) => fds.get(1).is_some_and(|client| client.any().unwrap_or(true)),
         Err(_) => false,

@@ -68,11 +68,15 @@ pub fn answer(command: u32, buffer: &mut [u8]) -> Result<usize, Errno> {
     }
     header.version = VERSION;
     header.data_size = u32::try_from(used).unwrap_or(u32::MAX);
-    header.data_start = HEADER_SIZE as u32;
+    header.data_start = u32::try_from(HEADER_SIZE).unwrap_or(0);
     header.target_count = 1;
     header.open_count = 0;
     header.event_nr = 0;
-    if header.write(buffer) { Ok(used) } else { Err(Errno::EINVAL) }
+    if header.write(buffer) {
+        Ok(used)
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 #[cfg(test)]
@@ -85,14 +89,11 @@ mod tests {
 
     fn request(minor: u32) -> Vec<u8> {
         let mut buffer = vec![0; 16384];
-        let header = Header {
-            version: [4, 0, 0],
-            data_size: 16384,
-            data_start: 312,
-            flags: flag::EXISTS,
-            dev: encode_dev(7, minor),
-            ..Header::default()
-        };
+        let mut header = Header::default();
+        header.version = [4, 0, 0];
+        header.data_size = 16384;
+        header.flags = flag::EXISTS;
+        header.dev = encode_dev(7, minor);
         assert!(header.write(&mut buffer));
         buffer
     }
@@ -118,7 +119,10 @@ mod tests {
         assert_eq!(header.flags, flag::EXISTS | flag::ACTIVE_PRESENT);
         assert!(header.name().is_empty());
         let records: Vec<_> = reply::read_status(&buffer[312..used], 1).collect();
-        assert_eq!((records.len(), records[0].kind, records[0].params), (1, &b"linear"[..], &b""[..]));
+        assert_eq!(
+            (records.len(), records[0].kind, records[0].params),
+            (1, &b"linear"[..], &b""[..])
+        );
     }
 
     #[test]

@@ -57,8 +57,6 @@ pub struct UdmHost {
 
 /// One line of [`UdmHost::list`].
 pub struct Listed {
-    /// The engine's identity.
-    pub id: DeviceId,
     /// Its number.
     pub dev: DevNo,
     /// Its name.
@@ -118,7 +116,9 @@ impl UdmHost {
             }
             // The earlier daemon may have died between saving the state and telling the machine.
             match presented.device.configure(presented.limits) {
-                Ok(()) => self.unsettled.extend(presented.limits.map(|limits| (presented.device.clone(), limits))),
+                Ok(()) => self
+                    .unsettled
+                    .extend(presented.limits.map(|limits| (presented.device.clone(), limits))),
                 Err(errno) => log!("{name}: its size cannot be set: {errno}"),
             }
             if !frozen {
@@ -174,7 +174,10 @@ impl UdmHost {
 
     /// The devices to be removed when nobody has them open any more.
     pub fn watched(&self) -> Vec<(DeviceId, DevNo)> {
-        self.watched.iter().filter_map(|&id| Some((id, self.dev(id)?))).collect()
+        self.watched
+            .iter()
+            .filter_map(|&id| Some((id, self.dev(id)?)))
+            .collect()
     }
 
     /// Takes the changes that wait until requests flow. They may have to wait for requests, so they are made without any lock.
@@ -186,9 +189,8 @@ impl UdmHost {
     pub fn list(&self) -> Vec<Listed> {
         let mut list: Vec<_> = self
             .devices
-            .iter()
-            .map(|(&id, presented)| Listed {
-                id,
+            .values()
+            .map(|presented| Listed {
                 dev: presented.device.dev(),
                 name: presented.name.clone(),
                 sectors: presented.limits.map_or(0, |limits| limits.sectors),
@@ -200,7 +202,13 @@ impl UdmHost {
         list
     }
 
-    fn insert(&mut self, device: Arc<dyn Device>, mapped: Arc<Mapped>, inbox: Arc<Inbox>, old: Option<(&Adopted<'_>, Adoption)>) {
+    fn insert(
+        &mut self,
+        device: Arc<dyn Device>,
+        mapped: Arc<Mapped>,
+        inbox: Arc<Inbox>,
+        old: Option<(&Adopted<'_>, Adoption)>,
+    ) {
         self.by_dev.insert(device.dev(), mapped.id);
         let presented = Presented {
             device,

@@ -72,7 +72,10 @@ enum Request {
     Status,
     /// Hold the devices' descriptors (started by the daemon).
     #[command(hide = true)]
-    Hold,
+    Hold {
+        /// The holder's socket, to tell several apart.
+        path: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -85,7 +88,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         None if arguments.foreground => start::start(&options).map(start::Started::serve),
         None => background(options),
-        Some(Request::Hold) => hold::run().map_err(|error| error.to_string()),
+        Some(Request::Hold { path: _ }) => hold::run().map_err(|error| error.to_string()),
         Some(Request::Status) => ask(&options, server::STATUS, &[]).map(|text| print!("{text}")),
         Some(Request::Stop { force, keep }) => {
             let how = match (force, keep) {
@@ -111,14 +114,20 @@ fn ask(options: &Options, command: u32, payload: &[u8]) -> Result<String, String
     let (errno, text) = server::ask(&options.socket, command, payload).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!("no daemon is running: there is no socket {path}"),
         io::ErrorKind::ConnectionRefused => {
-            format!("no daemon is running: the socket {path} was left by one that died; start udmd to take over its devices")
+            format!(
+                "no daemon is running: the socket {path} was left by one that died; start udmd to take over its devices"
+            )
         }
         io::ErrorKind::UnexpectedEof => format!("the daemon at {path} closed the connection"),
         io::ErrorKind::InvalidData => format!("what listens at {path} is not udmd"),
         _ => format!("{path}: {error}"),
     })?;
     let text = String::from_utf8_lossy(&text).into_owned();
-    if errno == 0 { Ok(text) } else { Err(format!("devices are {text}")) }
+    if errno == 0 {
+        Ok(text)
+    } else {
+        Err(format!("devices are {text}"))
+    }
 }
 
 fn stop(options: &Options, how: Stop) -> Result<(), String> {

@@ -122,7 +122,11 @@ pub fn freeze(dev: DevNo) -> Result<bool, Errno> {
         };
     }
     if !mounts.is_empty() {
-        crate::log!("{}:{} is mounted where this process cannot see it: not frozen", dev.major, dev.minor);
+        crate::log!(
+            "{}:{} is mounted where this process cannot see it: not frozen",
+            dev.major,
+            dev.minor
+        );
     }
     let mut options = File::options();
     options.read(true);

@@ -14,7 +14,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 
 use dm_abi::errno::Errno;
-use dm_abi::ioctl::Command;
+use dm_abi::ioctl::{Command, Header, flag};
 
 use crate::daemon::{Daemon, Stop};
 use crate::guard;
@@ -62,6 +62,7 @@ fn connection(daemon: &Daemon, mut stream: &UnixStream) -> io::Result<()> {
         let Some((command, mut payload)) = read_request(stream)? else {
             return Ok(());
         };
+        let secret = Header::read(&payload).is_some_and(|header| header.flags & flag::SECURE_DATA != 0);
         let result = match command {
             WAIT_EVENT => daemon.wait_event(armed, stream.as_fd()).map(|()| 0),
             HELLO => text(&mut payload, &daemon.hello()),
@@ -89,6 +90,8 @@ fn connection(daemon: &Daemon, mut stream: &UnixStream) -> io::Result<()> {
         };
         match result {
             Ok(len) => reply(stream, 0, payload.get(..len).unwrap_or(&payload))?,
+            // The version alone was written, or all was wiped.
+            Err(Errno(errno)) if secret => reply(stream, errno, &payload)?,
             Err(Errno(errno)) => reply(stream, errno, payload.get(..12).unwrap_or(&payload))?,
         }
         stream.flush()?;

@@ -73,11 +73,11 @@ impl Started {
 /// # Errors
 /// One sentence for the user.
 pub fn start(options: &Options) -> Result<Started, String> {
+    check_machine()?;
+    let lock = lock(options)?;
     if let Some(path) = &options.log {
         log::to_file(path).map_err(|error| format!("{}: cannot be written: {error}", path.display()))?;
     }
-    check_machine()?;
-    let lock = lock(options)?;
     guard::raise_descriptor_limit();
     let signals = block_signals().map_err(|errno| format!("signals cannot be blocked: {errno}"))?;
     abort_on_panic();
@@ -116,7 +116,11 @@ pub fn start(options: &Options) -> Result<Started, String> {
         .start_threads(raised)
         .and_then(|()| await_signals(daemon.clone(), signals));
     threads.map_err(|error| format!("threads cannot be started: {error}"))?;
-    log!("version {} serves {}", env!("CARGO_PKG_VERSION"), options.socket.display());
+    log!(
+        "version {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        options.socket.display()
+    );
     Ok(Started {
         daemon,
         listener,
@@ -133,7 +137,9 @@ fn check_machine() -> Result<(), String> {
         ("/dev/loop-control", "loop devices (CONFIG_BLK_DEV_LOOP, module loop)"),
     ] {
         if let Err(error) = OpenOptions::new().read(true).write(true).open(path) {
-            return Err(format!("{path} cannot be opened ({error}): the kernel must have {what}"));
+            return Err(format!(
+                "{path} cannot be opened ({error}): the kernel must have {what}"
+            ));
         }
     }
     Ok(())
@@ -161,7 +167,11 @@ fn lock(options: &Options) -> Result<Flock<File>, String> {
         let _ = file.read_to_string(&mut pid);
         match errno {
             nix::errno::Errno::EWOULDBLOCK => {
-                format!("another daemon is running in {} (process {})", directory.display(), pid.trim())
+                format!(
+                    "another daemon is running in {} (process {})",
+                    directory.display(),
+                    pid.trim()
+                )
             }
             errno => format!("{} cannot be locked: {errno}", path.display()),
         }
@@ -192,7 +202,12 @@ fn listen(options: &Options) -> Result<UnixListener, String> {
                 std::fs::remove_file(path)
                     .map_err(|error| format!("{} cannot be replaced: {error}", path.display()))?;
             }
-            Err(error) => return Err(format!("{} is there and is not a socket of ours: {error}", path.display())),
+            Err(error) => {
+                return Err(format!(
+                    "{} is there and is not a socket of ours: {error}",
+                    path.display()
+                ));
+            }
         }
     }
     // Nobody can connect before the mode is set: the directory is root's or the check of each client refuses them.
@@ -219,12 +234,11 @@ fn block_signals() -> nix::Result<SigSet> {
 fn await_signals(daemon: Arc<Daemon>, set: SigSet) -> io::Result<()> {
     std::thread::Builder::new().name("udmd-signals".into()).spawn(move || {
         loop {
-            match set.wait() {
-                Ok(Signal::SIGTERM | Signal::SIGINT) => match daemon.stop(Stop::Unused) {
+            if let Ok(Signal::SIGTERM | Signal::SIGINT) = set.wait() {
+                match daemon.stop(Stop::Unused) {
                     Ok(()) => daemon.end(),
                     Err(users) => log!("does not stop, devices are {users}"),
-                },
-                _ => {}
+                }
             }
         }
     })?;

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use dm_core::host::DeviceId;
 
-pub use mapped::{Change, Mapped};
+pub use mapped::Mapped;
 pub use notify::{Notifier, Waiter};
 pub use reactor::{Inbox, Message, spawn};
 

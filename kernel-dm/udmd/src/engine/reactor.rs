@@ -584,7 +584,7 @@ impl Reactor {
             job.done += moved;
             if job.done < job.len {
                 // A part that does not end at a block cannot be continued.
-                if moved == 0 || job.done % u64::from(job.component.block()) != 0 {
+                if moved == 0 || !job.done.is_multiple_of(u64::from(job.component.block())) {
                     return self.job_failed(index, Errno::EIO);
                 }
                 return self.start_inserted(index);

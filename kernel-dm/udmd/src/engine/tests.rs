@@ -15,7 +15,7 @@ use crate::buffer::Buffer;
 use crate::component::Components;
 use crate::fuse::FuseLoop;
 use crate::nodes;
-use crate::present::{Device, Presentation};
+use crate::present::Presentation;
 
 /// A loop device on a temporary file, which goes with it.
 struct Disk {

@@ -237,9 +237,7 @@ impl Device for FuseDevice {
 
     fn is_unsettled(&self, limits: Limits) -> bool {
         let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.is_none_or(|told| {
-            told.logical_block_size != limits.logical_block_size || told.discard != limits.discard
-        })
+        told.is_none_or(|told| told.logical_block_size != limits.logical_block_size || told.discard != limits.discard)
     }
 
     fn settle(&self, limits: Limits) {

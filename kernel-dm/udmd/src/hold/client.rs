@@ -95,16 +95,12 @@ impl Holder {
         let _ = std::fs::remove_file(path);
         bind(listener.as_raw_fd(), &UnixAddr::new(path)?)?;
         listen(&listener, Backlog::new(4)?)?;
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         let mut command = Command::new("/proc/self/exe");
         command
             .arg0("udmd-hold")
             .arg("hold")
+            .arg(path)
             .current_dir("/")
             .stdin(Stdio::from(listener))
             .stdout(Stdio::from(theirs))
@@ -137,13 +133,7 @@ impl Holder {
         Self::ask(self.socket.as_fd(), kind, id, dev, fd)
     }
 
-    fn ask(
-        socket: BorrowedFd<'_>,
-        kind: Kind,
-        id: u64,
-        dev: DevNo,
-        fd: Option<BorrowedFd<'_>>,
-    ) -> io::Result<()> {
+    fn ask(socket: BorrowedFd<'_>, kind: Kind, id: u64, dev: DevNo, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         wire::send(socket, kind, id, dev, fd)?;
         match wire::receive(socket)? {
             Some(packet) if packet.kind == Kind::Done => Ok(()),

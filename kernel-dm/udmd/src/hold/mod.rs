@@ -7,5 +7,5 @@ mod client;
 mod process;
 mod wire;
 
-pub use client::{Holder, Inheritance};
+pub use client::Holder;
 pub use process::run;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use dm_core::host::DevNo;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::sys::socket::{accept4, SockFlag};
+use nix::sys::socket::{SockFlag, accept4};
 
 use super::wire::{self, Kind};
 
@@ -37,7 +37,11 @@ pub fn run() -> io::Result<()> {
     let mut kept = Kept::default();
     loop {
         let mut fds = vec![PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-        fds.extend(client.iter().map(|client| PollFd::new(client.as_fd(), PollFlags::POLLIN)));
+        fds.extend(
+            client
+                .iter()
+                .map(|client| PollFd::new(client.as_fd(), PollFlags::POLLIN)),
+        );
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),

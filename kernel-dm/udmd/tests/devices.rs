@@ -1,0 +1,306 @@
+//! Devices through the control socket and the block layer.
+#![allow(missing_docs)]
+
+mod common;
+
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use common::{Aligned, Daemon, Disk, Name, SECTOR, linear, run};
+use dm_abi::ioctl::{Command as Dm, flag, reply};
+
+const MIB: u64 = 1 << 20;
+
+/// Calls a block device ioctl that takes a range of bytes.
+#[allow(unsafe_code)]
+fn range_call(file: &std::fs::File, command: libc::c_ulong, start: u64, len: u64) {
+    let range = [start, len];
+    // SAFETY: the command reads two u64, which live through the call.
+    let result = unsafe { libc::ioctl(file.as_raw_fd(), command, range.as_ptr()) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+const BLKDISCARD: libc::c_ulong = 0x1277;
+const BLKZEROOUT: libc::c_ulong = 0x127f;
+
+#[test]
+fn data_reach_their_places_on_two_disks() {
+    let (one, two) = (Disk::new(16 * MIB), Disk::new(16 * MIB));
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.create("v");
+    assert_eq!(volume.sectors(), 0);
+    client
+        .load("v", &[linear(0, 8192, &one, 2048), linear(8192, 8192, &two, 64)])
+        .unwrap();
+    assert_eq!(volume.sectors(), 0);
+    client.resume("v").unwrap();
+    assert_eq!(volume.sectors(), 16384);
+    assert_eq!(volume.queue("max_sectors_kb"), 1024);
+
+    let bytes = 16384 * SECTOR;
+    let written = Aligned::pattern(bytes, 1);
+    volume.open_direct().write_all_at(&written, 0).unwrap();
+    let mut read = Aligned::new(bytes);
+    volume.open_direct().read_exact_at(&mut read, 0).unwrap();
+    assert!(*read == *written);
+    assert!(one.read(2048, 8192) == written[..bytes / 2]);
+    assert!(two.read(64, 8192) == written[bytes / 2..]);
+
+    // Small requests across the border, through the cache.
+    let mut file = volume.open();
+    let small = Aligned::pattern(3 * SECTOR, 2);
+    file.seek(SeekFrom::Start(8191 * 512)).unwrap();
+    file.write_all(&small).unwrap();
+    file.sync_all().unwrap();
+    assert!(one.read(2048 + 8191, 1) == small[..SECTOR]);
+    assert!(two.read(64, 2) == small[SECTOR..]);
+    file.seek(SeekFrom::Start(8191 * 512)).unwrap();
+    let mut back = vec![0; 3 * SECTOR];
+    file.read_exact(&mut back).unwrap();
+    assert!(back == *small);
+    assert_eq!(client.remove("v").unwrap_err(), libc::EBUSY);
+    drop(file);
+    client.remove("v").unwrap();
+    assert!(!volume.path.exists());
+    assert_eq!(client.remove("v").unwrap_err(), libc::ENXIO);
+}
+
+#[test]
+fn a_filesystem_lives_on_it_and_grows() {
+    let (one, two) = (Disk::new(64 * MIB), Disk::new(64 * MIB));
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.make("fs", &[linear(0, 65536, &one, 0), linear(65536, 32768, &two, 0)]);
+    let path = volume.path.to_str().unwrap();
+    run("mkfs.ext4", &["-q", "-F", path]);
+    let mount = tempfile::tempdir().unwrap();
+    let point = mount.path().to_str().unwrap();
+    let data = Aligned::pattern(20 << 20, 3);
+    run("mount", &[path, point]);
+    let unmount = Unmount(point.to_owned());
+    std::fs::write(mount.path().join("file"), &*data).unwrap();
+    assert_eq!(client.remove("fs").unwrap_err(), libc::EBUSY);
+    // Suspending freezes the filesystem; resuming thaws it.
+    client.suspend("fs").unwrap();
+    client
+        .load("fs", &[linear(0, 65536, &one, 0), linear(65536, 65536, &two, 0)])
+        .unwrap();
+    client.resume("fs").unwrap();
+    assert_eq!(volume.sectors(), 131_072);
+    std::fs::write(mount.path().join("other"), b"after").unwrap();
+    drop(unmount);
+    run("e2fsck", &["-f", "-n", path]);
+    run("resize2fs", &[path]);
+    run("e2fsck", &["-f", "-n", path]);
+    run("mount", &[path, point]);
+    let unmount = Unmount(point.to_owned());
+    assert!(std::fs::read(mount.path().join("file")).unwrap() == *data);
+    assert_eq!(std::fs::read(mount.path().join("other")).unwrap(), b"after");
+    drop(unmount);
+    client.remove("fs").unwrap();
+}
+
+struct Unmount(String);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn discards_and_zeroes_give_zeroes() {
+    let disk = Disk::new(16 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.make("d", &[linear(0, 16384, &disk, 1024), linear(16384, 8192, &disk, 20480)]);
+    let bytes = 24576 * SECTOR;
+    let file = volume.open_direct();
+    file.write_all_at(&Aligned::pattern(bytes, 4), 0).unwrap();
+    file.sync_all().unwrap();
+    let used = disk.used();
+    assert!(volume.queue("discard_max_bytes") > 0);
+
+    let zeroed = |from: u64, len: u64| {
+        let mut read = Aligned::new(usize::try_from(len).unwrap());
+        file.read_exact_at(&mut read, from).unwrap();
+        read.iter().all(|&byte| byte == 0)
+    };
+    assert!(!zeroed(4 * MIB, MIB));
+    range_call(&file, BLKDISCARD, 4 * MIB, 6 * MIB);
+    assert!(zeroed(4 * MIB, 6 * MIB));
+    assert!(!zeroed(4 * MIB - 4096, 4096) && !zeroed(10 * MIB, 4096));
+    assert!(disk.used() < used, "the storage was not given up");
+    range_call(&file, BLKZEROOUT, MIB, 512);
+    range_call(&file, BLKZEROOUT, 2 * MIB, MIB);
+    assert!(zeroed(MIB, 512) && zeroed(2 * MIB, MIB) && !zeroed(MIB + 512, 512));
+    drop(file);
+    client.remove("d").unwrap();
+}
+
+#[test]
+fn size_access_and_block_size_follow_the_table() {
+    let (disk, large) = (Disk::new(16 * MIB), Disk::with_block_size(16 * MIB, 4096));
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.make("s", &[linear(0, 8192, &disk, 0)]);
+    let file = volume.open();
+    for size in [16384, 4096, 24576] {
+        client.load("s", &[linear(0, size, &disk, 0)]).unwrap();
+        client.resume("s").unwrap();
+        assert_eq!(volume.sectors(), size);
+    }
+    drop(file);
+    client
+        .load_with("s", flag::READONLY, &[linear(0, 8192, &disk, 0)])
+        .unwrap();
+    client.resume("s").unwrap();
+    let error = std::fs::File::options().write(true).open(&volume.path).unwrap_err();
+    assert!(
+        matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EROFS)),
+        "{error}"
+    );
+    client.load("s", &[linear(0, 8192, &disk, 0)]).unwrap();
+    client.resume("s").unwrap();
+    volume
+        .open_direct()
+        .write_all_at(&Aligned::pattern(4096, 1), 0)
+        .unwrap();
+
+    let other = client.make("l", &[linear(0, 8192, &disk, 0), linear(8192, 8192, &large, 0)]);
+    assert_eq!(other.queue("logical_block_size"), 4096);
+    let data = Aligned::pattern(8192, 2);
+    other.open_direct().write_all_at(&data, 8192 * 512 - 4096).unwrap();
+    assert!(large.read(0, 8) == data[4096..]);
+    client.remove("l").unwrap();
+    client.remove("s").unwrap();
+}
+
+#[test]
+fn stacked_devices_and_other_targets() {
+    let disk = Disk::new(16 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let lower = client.make("lower", &[linear(0, 16384, &disk, 8)]);
+    let number = format!("7:{}", lower.minor);
+    let upper = client.make(
+        "upper",
+        &[
+            (0, 4096, "linear", format!("{number} 4096")),
+            (4096, 8, "zero", String::new()),
+            (4104, 8, "error", String::new()),
+            (4112, 4096, "striped", format!("2 16 {number} 0 {number} 8192")),
+        ],
+    );
+    assert_eq!(client.remove("lower").unwrap_err(), libc::EBUSY);
+    let file = upper.open_direct();
+    let data = Aligned::pattern(4096 * SECTOR, 5);
+    file.write_all_at(&data, 0).unwrap();
+    assert!(disk.read(8 + 4096, 4096) == *data);
+    let mut read = Aligned::pattern(4096, 6);
+    file.read_exact_at(&mut read, 4096 * 512).unwrap();
+    assert!(read.iter().all(|&byte| byte == 0));
+    assert_eq!(
+        file.read_at(&mut read, 4104 * 512).unwrap_err().raw_os_error(),
+        Some(libc::EIO)
+    );
+    file.write_all_at(&data, 4112 * 512).unwrap();
+    for chunk in 0..256 {
+        let at = 8 + (chunk % 2) * 8192 + chunk / 2 * 16;
+        assert!(
+            disk.read(at, 16) == data[chunk * 16 * SECTOR..(chunk + 1) * 16 * SECTOR],
+            "chunk {chunk}"
+        );
+    }
+    drop(file);
+    client.remove("upper").unwrap();
+    client.remove("lower").unwrap();
+}
+
+#[test]
+fn loop_devices_that_are_not_ours_look_like_disks() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let minor: u32 = disk.number().strip_prefix("7:").unwrap().parse().unwrap();
+    let name = Name::Number(7, minor);
+    let (header, payload) = client.call(Dm::TableStatus, name, 0, 0, &[]).unwrap();
+    assert!(header.name().is_empty() && header.target_count == 1);
+    let records: Vec<_> = reply::read_status(&payload, 1).collect();
+    assert_eq!(
+        (records[0].start, records[0].length, records[0].kind),
+        (0, 2048, &b"linear"[..])
+    );
+    let (_, payload) = client.call(Dm::TableDeps, name, 0, 0, &[]).unwrap();
+    assert_eq!(reply::read_deps(&payload).count(), 0);
+    assert!(client.call(Dm::DevStatus, name, 0, 0, &[]).unwrap().0.name().is_empty());
+    let error = client.call(Dm::DevRemove, name, 0, 0, &[]).unwrap_err();
+    assert_eq!(error, libc::ENXIO);
+}
+
+#[test]
+fn two_hundred_devices() {
+    let disk = Disk::new(64 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let before = daemon.descriptors();
+    let names: Vec<_> = (0..200).map(|index| format!("many{index}")).collect();
+    let volumes: Vec<_> = names
+        .iter()
+        .zip(0..)
+        .map(|(name, index)| client.make(name, &[linear(0, 64, &disk, 64 * index)]))
+        .collect();
+    for (volume, seed) in volumes.iter().zip(0..) {
+        volume
+            .open_direct()
+            .write_all_at(&Aligned::pattern(32768, seed), 0)
+            .unwrap();
+    }
+    for (index, seed) in (0..200).zip(0..) {
+        assert!(
+            disk.read(64 * index, 64) == *Aligned::pattern(32768, seed),
+            "device {index}"
+        );
+    }
+    names.iter().for_each(|name| drop(client.remove(name).unwrap()));
+    assert!(volumes.iter().all(|volume| !volume.path.exists()));
+    assert!(
+        daemon.descriptors() <= before + 1,
+        "{} descriptors, before {before}",
+        daemon.descriptors()
+    );
+}
+
+#[test]
+fn a_table_of_ten_thousand_lines() {
+    let disk = Disk::new(64 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    // Each line is 8 sectors, and the disk has them in reverse order.
+    let lines: Vec<_> = (0..10_000)
+        .map(|index| linear(index * 8, 8, &disk, (9_999 - index) * 8))
+        .collect();
+    let volume = client.make("long", &lines);
+    let bytes = 80_000 * SECTOR;
+    let data = Aligned::pattern(bytes, 7);
+    let file = volume.open_direct();
+    file.write_all_at(&data, 0).unwrap();
+    let mut read = Aligned::new(bytes);
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(*read == *data);
+    let there = disk.read(0, 80_000);
+    for index in 0..10_000 {
+        let from = (9_999 - index) * 4096;
+        assert!(
+            there[from..from + 4096] == data[index * 4096..(index + 1) * 4096],
+            "line {index}"
+        );
+    }
+    range_call(&file, BLKDISCARD, 0, bytes as u64);
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(read.iter().all(|&byte| byte == 0));
+    drop(file);
+    client.remove("long").unwrap();
+}
