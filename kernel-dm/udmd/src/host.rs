@@ -126,13 +126,13 @@ impl UdmHost {
             }
             log!("{name} goes on");
         }
-        let ours: Vec<DevNo> = self.by_dev.keys().copied().collect();
-        self.presentation.remove_leftovers(&ours);
         for (id, (dev, fd)) in std::mem::take(&mut self.inherited) {
             drop(fd);
             log!("{}:{} was given up", dev.major, dev.minor);
             let _ = self.holder.release(id);
         }
+        let ours: Vec<DevNo> = self.by_dev.keys().copied().collect();
+        self.presentation.remove_leftovers(&ours);
     }
 
     /// Saves the engine's state with the holder.

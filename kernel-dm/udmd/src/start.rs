@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use bstr::ByteSlice;
 use dm_core::control::Control;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
@@ -104,7 +105,8 @@ pub fn start(options: &Options) -> Result<Started, String> {
             let (control, broken) = Control::import(host, state)
                 .map_err(|error| format!("the state of the earlier daemon cannot be read: {error}"))?;
             for broken in broken {
-                log!("{broken}");
+                let what = if broken.gone { "is gone" } else { "lacks a table" };
+                log!("{} {what}: {}", broken.name.as_bstr(), broken.error);
             }
             control
         }

@@ -50,7 +50,7 @@ impl FuseLoop {
             }
         };
         let result = Self::bind_existing(index, file, &self.mark);
-        if created && !matches!(result, Ok(Some(_))) {
+        if created && result.is_err() {
             delete(index);
         }
         Ok(result?.map(|dev| FuseDeviceNumber {
@@ -61,8 +61,15 @@ impl FuseLoop {
     }
 
     fn bind_existing(index: u32, file: BorrowedFd<'_>, mark: &str) -> Result<Option<DevNo>, Errno> {
-        let dev = loopdev::dev(index).ok_or(Errno::ENXIO)?;
-        let looped = LoopFile::open_to_bind(dev).map_err(from_io)?;
+        // Others make and delete loop devices as well.
+        let Some(dev) = loopdev::dev(index) else {
+            return Ok(None);
+        };
+        let looped = match LoopFile::open_to_bind(dev) {
+            Ok(looped) => looped,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENOENT)) => return Ok(None),
+            Err(error) => return Err(from_io(&error)),
+        };
         match looped.bind(file, BLOCK, loopdev::DIRECT_IO, mark) {
             Ok(()) => {}
             Err(Sys::EBUSY) => return Ok(None),
@@ -122,7 +129,7 @@ impl Presentation for FuseLoop {
             from_sys(errno)
         })?;
         serve(channel.clone());
-        let file = mount::open_root(&root).map_err(from_io)?;
+        let file = mount::open_root(&root).map_err(|error| from_io(&error))?;
         let number = match minor {
             Some(minor) => self.bind(minor, file.as_fd())?.ok_or(Errno::ENXIO)?,
             None => {
@@ -215,7 +222,7 @@ impl Device for FuseDevice {
     }
 
     fn configure(&self, limits: Option<Limits>) -> Result<(), Errno> {
-        let looped = LoopFile::open(self.dev).map_err(from_io)?;
+        let looped = LoopFile::open(self.dev).map_err(|error| from_io(&error))?;
         let result = (|| {
             // An empty device has no requests to wait for.
             if let Some(limits) = limits
@@ -256,7 +263,7 @@ impl Device for FuseDevice {
         let looped = match LoopFile::open(self.dev) {
             Ok(looped) => looped,
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(()),
-            Err(error) => return Err(from_io(error)),
+            Err(error) => return Err(from_io(&error)),
         };
         match looped.set_autoclear(true) {
             Ok(()) => {}
@@ -296,6 +303,7 @@ impl Device for FuseDevice {
 fn delete(index: u32) {
     for _ in 0..20 {
         match loopdev::delete(index) {
+            Err(Sys::EBUSY) if loopdev::is_bound(index) => return,
             Err(Sys::EBUSY) => std::thread::sleep(Duration::from_millis(5)),
             _ => return,
         }
@@ -307,6 +315,6 @@ fn from_sys(errno: Sys) -> Errno {
     Errno(errno as i32)
 }
 
-fn from_io(error: io::Error) -> Errno {
+fn from_io(error: &io::Error) -> Errno {
     Errno(error.raw_os_error().unwrap_or(libc::EIO))
 }
