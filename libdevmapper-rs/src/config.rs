@@ -1,1 +1,0 @@
-//! Configuration trees: parse, find, change, write.
