@@ -30,7 +30,10 @@ pub(super) struct ChildIndex<N> {
 
 impl<N: Copy + Eq + std::hash::Hash> ChildIndex<N> {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), large: HashMap::new() }
+        Self {
+            hasher: RandomState::new(),
+            large: HashMap::new(),
+        }
     }
 
     /// Looks for a child of `parent` (`None`: the top level).
@@ -52,9 +55,14 @@ impl<N: Copy + Eq + std::hash::Hash> ChildIndex<N> {
 
     fn find_large<B: Builder<Node = N>>(&mut self, builder: &B, parent: Option<N>, key: &[u8]) -> Place<N> {
         let hasher = &self.hasher;
-        let Some(first) = builder.child(parent) else { return Place::After(None) };
+        let Some(first) = builder.child(parent) else {
+            return Place::After(None);
+        };
         let large = self.large.entry(parent).or_insert_with(|| {
-            let mut large = Large { last: first, keys: HashMap::new() };
+            let mut large = Large {
+                last: first,
+                keys: HashMap::new(),
+            };
             let mut next = Some(first);
             while let Some(node) = next {
                 large.keys.entry(hasher.hash_one(builder.key(node))).or_insert(node);

@@ -22,8 +22,8 @@ mod tests;
 
 pub use copy::{clone_node, flatten, remove_child};
 pub use find::{
-    bool_of, bool_or, find_in_trees, find_node, find_str, find_str_allow_empty, float_or, get_int, get_list, get_section,
-    get_str, int_or, int64_or, maybe_section, parent_name, value_is_bool,
+    bool_of, bool_or, find_in_trees, find_node, find_str, find_str_allow_empty, float_or, get_int, get_list,
+    get_section, get_str, int_or, int64_or, maybe_section, parent_name, value_is_bool,
 };
 pub use parse::{Duplicates, ParseError, parse};
 pub use tree::{NodeId, NodeRef, Tree, ValueId, ValueRef};

@@ -40,7 +40,12 @@ pub(super) fn int(token: &[u8], rest: &[u8]) -> Result<i64, BadInt> {
     if overflow {
         return Err(BadInt::Overflow);
     }
-    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }.ok_or(BadInt::Overflow)
+    if negative {
+        0i64.checked_sub_unsigned(value)
+    } else {
+        i64::try_from(value).ok()
+    }
+    .ok_or(BadInt::Overflow)
 }
 
 fn hexadecimal(rest: &[u8]) -> bool {
@@ -49,8 +54,16 @@ fn hexadecimal(rest: &[u8]) -> bool {
 
 /// Which error a hexadecimal number gets: the size is looked at before the form.
 fn hexadecimal_error(rest: &[u8]) -> BadInt {
-    let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_hexdigit()).skip_while(|&&byte| byte == b'0').count();
-    if digits > 16 { BadInt::Overflow } else { BadInt::Malformed }
+    let digits = rest[1..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .skip_while(|&&byte| byte == b'0')
+        .count();
+    if digits > 16 {
+        BadInt::Overflow
+    } else {
+        BadInt::Malformed
+    }
 }
 
 /// Reads a floating point number: an optional sign and digits with one `.`; a lone `.` is 0. `None` if it is too large
@@ -65,7 +78,10 @@ pub(super) fn float(token: &[u8]) -> Option<f32> {
         return None;
     }
     // Twice rounded, as the format has always been read.
-    #[allow(clippy::cast_possible_truncation, reason = "single precision is what the format keeps")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "single precision is what the format keeps"
+    )]
     Some(value as f32)
 }
 
@@ -92,7 +108,12 @@ mod tests {
         for token in ["", "-", "+", "09", "08"] {
             assert_eq!(int(token.as_bytes(), b""), Err(BadInt::Malformed), "{token}");
         }
-        for token in ["9223372036854775808", "-9223372036854775809", "01777777777777777777777", "99999999999999999999"] {
+        for token in [
+            "9223372036854775808",
+            "-9223372036854775809",
+            "01777777777777777777777",
+            "99999999999999999999",
+        ] {
             assert_eq!(int(token.as_bytes(), b""), Err(BadInt::Overflow), "{token}");
         }
         assert_eq!(int(b"0", b"x10"), Err(BadInt::Malformed));

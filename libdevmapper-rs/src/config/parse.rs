@@ -151,7 +151,14 @@ struct Lexer<'i> {
 
 impl<'i> Lexer<'i> {
     fn new(full: &'i [u8]) -> Self {
-        Self { full, text: until_nul(full, 0), token: Token::SectionEnd, begin: 0, end: 0, line: 1 }
+        Self {
+            full,
+            text: until_nul(full, 0),
+            token: Token::SectionEnd,
+            begin: 0,
+            end: 0,
+            line: 1,
+        }
     }
 
     /// The bytes of the current token.
@@ -160,7 +167,11 @@ impl<'i> Lexer<'i> {
     }
 
     fn error(&self, what: &'static str) -> ParseError {
-        ParseError::Syntax { byte: self.begin + 1, line: self.line, what }
+        ParseError::Syntax {
+            byte: self.begin + 1,
+            line: self.line,
+            what,
+        }
     }
 
     /// Skips white space and comments.
@@ -171,7 +182,10 @@ impl<'i> Lexer<'i> {
                 self.line += usize::from(byte == b'\n');
                 at += 1;
             } else if byte == b'#' {
-                at += text[at..].iter().position(|&byte| byte == b'\n').unwrap_or(text.len() - at);
+                at += text[at..]
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .unwrap_or(text.len() - at);
             } else {
                 break;
             }
@@ -266,7 +280,10 @@ impl<'i> Lexer<'i> {
 
 /// The text from its start to the first NUL at or behind `from`.
 fn until_nul(full: &[u8], from: usize) -> &[u8] {
-    full[from..].iter().position(|&byte| byte == 0).map_or(full, |length| &full[..from + length])
+    full[from..]
+        .iter()
+        .position(|&byte| byte == 0)
+        .map_or(full, |length| &full[..from + length])
 }
 
 /// Undoes the escapes of a double-quoted string: `\"` and `\\`; other backslashes stay.
@@ -306,7 +323,11 @@ struct Parser<'i, 'b, B: Builder> {
 
 impl<'i, B: Builder> Parser<'i, '_, B> {
     fn file(&mut self) -> Result<(), ParseError> {
-        self.open.push(Open { node: None, last: None, name: Cow::Borrowed(b"") });
+        self.open.push(Open {
+            node: None,
+            last: None,
+            name: Cow::Borrowed(b""),
+        });
         self.lexer.advance();
         loop {
             match self.lexer.token {
@@ -315,7 +336,11 @@ impl<'i, B: Builder> Parser<'i, '_, B> {
                 _ => self.entry()?,
             }
         }
-        if self.builder.child(None).is_none() { Err(ParseError::Empty) } else { Ok(()) }
+        if self.builder.child(None).is_none() {
+            Err(ParseError::Empty)
+        } else {
+            Ok(())
+        }
     }
 
     fn section_end(&mut self) {
@@ -344,7 +369,11 @@ impl<'i, B: Builder> Parser<'i, '_, B> {
             Token::SectionBegin => {
                 let node = self.node(&name)?;
                 self.lexer.advance();
-                self.open.push(Open { node: Some(node), last: None, name });
+                self.open.push(Open {
+                    node: Some(node),
+                    last: None,
+                    name,
+                });
             }
             Token::Equals => {
                 let node = self.node(&name)?;
@@ -362,7 +391,9 @@ impl<'i, B: Builder> Parser<'i, '_, B> {
 
     /// Finds or makes the node of a name in the innermost open section.
     fn node(&mut self, name: &[u8]) -> Result<B::Node, ParseError> {
-        let Some(section) = self.open.last_mut() else { return Err(ParseError::Empty) };
+        let Some(section) = self.open.last_mut() else {
+            return Err(ParseError::Empty);
+        };
         if self.merge {
             let mut parent = section.node;
             for key in components(name) {

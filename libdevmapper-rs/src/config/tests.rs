@@ -108,7 +108,10 @@ fn examples_of_the_language() {
 #[test]
 fn duplicates_can_be_kept() {
     let text = "a { x=1 } a { y=2 } b=1 b=2 c/d=1 c/e=2";
-    assert_eq!(parsed_with(text, Duplicates::Keep), "a{x:1} a{y:2} b:1 b:2 c{d:1} c{e:2}");
+    assert_eq!(
+        parsed_with(text, Duplicates::Keep),
+        "a{x:1} a{y:2} b:1 b:2 c{d:1} c{e:2}"
+    );
     let tree = Tree::parse_with(text.as_bytes(), Duplicates::Keep).unwrap();
     assert_eq!(tree.find_int(b"a/x"), Some(1));
     assert_eq!(tree.find_int(b"a/y"), None);
@@ -120,7 +123,10 @@ fn duplicates_can_be_kept() {
 fn the_rest_of_a_section_is_skipped() {
     let pv = Duplicates::KeepUntil(b"pv");
     for (text, result) in [
-        ("vg {\n pv {\n a=1\n }\n lv { garbage === }\n}\nc=\"t\"\n", "vg{pv{a:1}} c:\"t\""),
+        (
+            "vg {\n pv {\n a=1\n }\n lv { garbage === }\n}\nc=\"t\"\n",
+            "vg{pv{a:1}} c:\"t\"",
+        ),
         ("vg { pv {} }\nw {\n x=1\n}\nz=1\n", "vg{pv{}} z:1"),
         ("vg { pv {}", "byte 11 (line 1): unexpected token"),
         ("vg { pv {} }", "byte 12 (line 1): unexpected token"),
@@ -140,15 +146,27 @@ fn the_rest_of_a_section_is_skipped() {
 #[test]
 fn lookups() {
     let tree = Tree::parse(b"sec { a=1 sub { b=\"B\" } } empty { } n=no big=4294967297 es=\"\"").unwrap();
-    for (path, key) in [("sec/sub/b", "b"), ("/sec//sub/b", "b"), ("sec", "sec"), ("empty", "empty")] {
-        assert_eq!(tree.find(path.as_bytes()).map(Node::key), Some(key.as_bytes()), "{path}");
+    for (path, key) in [
+        ("sec/sub/b", "b"),
+        ("/sec//sub/b", "b"),
+        ("sec", "sec"),
+        ("empty", "empty"),
+    ] {
+        assert_eq!(
+            tree.find(path.as_bytes()).map(Node::key),
+            Some(key.as_bytes()),
+            "{path}"
+        );
     }
     for path in ["sec/", "sec/a/", "", "/", "empty/x", "a", "SEC"] {
         assert!(tree.find(path.as_bytes()).is_none(), "{path}");
     }
     let sec = tree.root();
     assert_eq!(find_node(sec, b"empty").map(Node::key), Some(b"empty".as_slice()));
-    assert_eq!(find_node(sec.and_then(Node::child), b"a").map(Node::key), Some(b"a".as_slice()));
+    assert_eq!(
+        find_node(sec.and_then(Node::child), b"a").map(Node::key),
+        Some(b"a".as_slice())
+    );
     assert_eq!(parent_name(tree.find(b"sec/a").unwrap()), b"sec");
     assert_eq!(parent_name(tree.find(b"sec").unwrap()), b"(root)");
     assert_eq!(int_or(tree.find(b"big"), 9), 1);
@@ -245,7 +263,10 @@ fn many_children_are_found_quickly_and_correctly() {
     let mut next = tree.root().and_then(Node::child);
     while let Some(node) = next {
         assert_eq!(node.key(), format!("k{count}").as_bytes());
-        assert_eq!(find_node(node.child(), b"r1").and_then(|n| get_int(Some(n))), Some(count));
+        assert_eq!(
+            find_node(node.child(), b"r1").and_then(|n| get_int(Some(n))),
+            Some(count)
+        );
         count += 1;
         next = node.sibling();
     }
@@ -295,7 +316,8 @@ fn scalar() -> impl Strategy<Value = String> {
 
 /// A text as the writer makes it.
 fn canonical() -> impl Strategy<Value = String> {
-    let entry = (key(), prop::collection::vec(scalar(), 0..4)).prop_map(|(key, values)| (key, Some(values), Vec::new()));
+    let entry =
+        (key(), prop::collection::vec(scalar(), 0..4)).prop_map(|(key, values)| (key, Some(values), Vec::new()));
     type Item = (String, Option<Vec<String>>, Vec<String>);
     let leaf = prop::collection::vec(entry, 0..4);
     fn render(items: Vec<Item>) -> String {
@@ -310,8 +332,14 @@ fn canonical() -> impl Strategy<Value = String> {
         out
     }
     leaf.prop_map(render).prop_recursive(4, 32, 4, |inner| {
-        prop::collection::vec((key(), prop::collection::vec(inner, 0..3)), 0..4)
-            .prop_map(|sections| render(sections.into_iter().map(|(key, children)| (key, None, children)).collect()))
+        prop::collection::vec((key(), prop::collection::vec(inner, 0..3)), 0..4).prop_map(|sections| {
+            render(
+                sections
+                    .into_iter()
+                    .map(|(key, children)| (key, None, children))
+                    .collect(),
+            )
+        })
     })
 }
 

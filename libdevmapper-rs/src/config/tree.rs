@@ -6,7 +6,8 @@ use std::ops::Range;
 use bstr::BStr;
 
 use super::{
-    Builder, Duplicates, Line, NoMemory, Node, Output, ParseError, Scalar, Value, find_node, find_str, parse, write_node,
+    Builder, Duplicates, Line, NoMemory, Node, Output, ParseError, Scalar, Value, find_node, find_str, parse,
+    write_node,
 };
 
 /// Names a node of one [`Tree`].
@@ -199,7 +200,14 @@ impl Builder for Tree {
     fn new_node(&mut self, key: &[u8]) -> Result<NodeId, NoMemory> {
         let id = NodeId(u32::try_from(self.nodes.len()).map_err(|_| NoMemory)?);
         let key = self.store(key);
-        self.nodes.push(NodeData { key, parent: None, sibling: None, child: None, value: None, id: 0 });
+        self.nodes.push(NodeData {
+            key,
+            parent: None,
+            sibling: None,
+            child: None,
+            value: None,
+            id: 0,
+        });
         Ok(id)
     }
 
@@ -212,7 +220,11 @@ impl Builder for Tree {
             Scalar::EmptyArray => Stored::EmptyArray,
             Scalar::Unknown(kind) => Stored::Unknown(kind),
         };
-        self.values.push(ValueData { content, next: None, flags: 0 });
+        self.values.push(ValueData {
+            content,
+            next: None,
+            flags: 0,
+        });
         Ok(id)
     }
 

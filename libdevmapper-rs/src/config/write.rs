@@ -2,9 +2,7 @@
 
 use std::io::Write as _;
 
-use super::{
-    FORMAT_ARRAY, FORMAT_EXTRA_SPACES, FORMAT_INT_OCTAL, FORMAT_STRING_NO_QUOTES, Node, Scalar, Value,
-};
+use super::{FORMAT_ARRAY, FORMAT_EXTRA_SPACES, FORMAT_INT_OCTAL, FORMAT_STRING_NO_QUOTES, Node, Scalar, Value};
 
 /// Deeper levels are not indented further.
 const MAX_INDENT: usize = 32;
