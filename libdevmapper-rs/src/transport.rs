@@ -1,1 +1,57 @@
 //! Ways to reach an engine: the Linux control node, the udmd socket.
+//!
+//! All of them carry the same bytes, `struct dm_ioctl` and what follows it. Which one is used is decided at first use,
+//! see [`select()`].
+
+mod linux;
+mod select;
+pub mod socket;
+
+use std::fmt::Debug;
+
+use dm_abi::errno::Errno;
+
+pub use linux::Linux;
+pub use select::{Choice, ENVIRONMENT, UDMD_SOCKET, select};
+pub use socket::Udmd;
+
+/// Why a request brought no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The driver's answer.
+    Refused(Errno),
+    /// The engine could not be reached or broke off; the reason has been logged.
+    Broken,
+}
+
+/// A way to an engine. Requests run in parallel: one that blocks for hours must not stop the others.
+pub trait Transport: Debug + Send + Sync {
+    /// Sends a request and overwrites `buffer` with the reply. `nr` is the command's number in `linux/dm-ioctl.h`.
+    /// `control_node` is the path of the control node, for transports that have one.
+    ///
+    /// # Errors
+    /// The driver's errno, or [`Failure::Broken`].
+    fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> Result<(), Failure>;
+
+    /// Major number of the engine's devices, if it is known; used for persistent device numbers.
+    fn dm_major(&self) -> Option<u32>;
+
+    /// Whether block devices of this major number are the engine's.
+    fn is_dm_major(&self, major: u32) -> bool {
+        self.dm_major() == Some(major)
+    }
+
+    /// Whether udev learns of the engine's devices by device-mapper uevents, so that cookies make sense.
+    fn has_udev(&self) -> bool;
+
+    /// Whether the kernel shows names of the engine's devices in sysfs (`dm/name`).
+    fn has_sysfs_names(&self) -> bool {
+        self.has_udev()
+    }
+
+    /// Waits until an event happened after the last ARM_POLL.
+    ///
+    /// # Errors
+    /// As of [`Transport::ioctl`].
+    fn wait_event(&self) -> Result<(), Failure>;
+}

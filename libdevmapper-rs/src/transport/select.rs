@@ -1,0 +1,91 @@
+//! Which transport a process uses.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Linux, Transport, Udmd, linux};
+use crate::error::{Error, Result};
+
+/// Environment variable that decides: `linux`, `udmd` or `udmd:SOCKET_PATH`.
+pub const ENVIRONMENT: &str = "LIBDEVMAPPER_TRANSPORT";
+/// Where udmd listens by default.
+pub const UDMD_SOCKET: &str = "/run/udmd/control";
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// The control node of the kernel.
+    Linux,
+    /// The daemon at this socket.
+    Udmd(PathBuf),
+}
+
+/// Decides by the environment, then by what is there. Returns the reason, for the log.
+///
+/// # Errors
+/// A value of [`ENVIRONMENT`] that means nothing; logged.
+fn choose(setting: Option<OsString>, kernel_has_dm: impl FnOnce() -> bool, socket: &Path) -> Result<(Choice, &'static str)> {
+    if let Some(value) = setting.filter(|v| !v.is_empty()) {
+        let path = value.as_bytes().strip_prefix(b"udmd:").filter(|p| !p.is_empty());
+        return match (value.as_bytes(), path) {
+            (b"linux", _) => Ok((Choice::Linux, "the environment says so")),
+            (b"udmd", _) => Ok((Choice::Udmd(socket.into()), "the environment says so")),
+            (_, Some(path)) => Ok((Choice::Udmd(OsStr::from_bytes(path).into()), "the environment says so")),
+            _ => {
+                let text = OsString::from_vec(value.into_vec());
+                let message =
+                    format!("{ENVIRONMENT}={}: expected \"linux\", \"udmd\" or \"udmd:SOCKET\".", text.display());
+                crate::log_error!("{message}");
+                Err(Error::Invalid(message))
+            }
+        };
+    }
+    if kernel_has_dm() {
+        return Ok((Choice::Linux, "the kernel has device-mapper"));
+    }
+    if socket.exists() {
+        return Ok((Choice::Udmd(socket.into()), "the kernel has no device-mapper and udmd's socket exists"));
+    }
+    Ok((Choice::Linux, "there is no udmd socket"))
+}
+
+/// Decides and opens. One debug line says what was decided and why.
+///
+/// # Errors
+/// Logged where they arise: a wrong setting, no control node, no daemon.
+pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
+    let (choice, reason) = choose(std::env::var_os(ENVIRONMENT), linux::kernel_has_dm, Path::new(UDMD_SOCKET))?;
+    match choice {
+        Choice::Linux => {
+            crate::log_debug!("Using the kernel's device-mapper: {reason}.");
+            Ok(Arc::new(Linux::open(dm_dir)?))
+        }
+        Choice::Udmd(path) => {
+            crate::log_debug!("Using udmd at {}: {reason}.", path.display());
+            Ok(Arc::new(Udmd::connect(path)?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(setting: Option<&str>, has_dm: bool, socket: &str) -> Option<Choice> {
+        choose(setting.map(OsString::from), || has_dm, Path::new(socket)).ok().map(|(c, _)| c)
+    }
+
+    #[test]
+    fn decisions() {
+        assert_eq!(pick(Some("linux"), false, "/"), Some(Choice::Linux));
+        assert_eq!(pick(Some("udmd"), true, "/s"), Some(Choice::Udmd("/s".into())));
+        assert_eq!(pick(Some("udmd:/x"), true, "/s"), Some(Choice::Udmd("/x".into())));
+        assert_eq!(pick(Some("udmd:"), true, "/s"), None);
+        assert_eq!(pick(Some("netbsd"), true, "/s"), None);
+        assert_eq!(pick(None, true, "/"), Some(Choice::Linux));
+        assert_eq!(pick(Some(""), false, "/"), Some(Choice::Udmd("/".into())));
+        assert_eq!(pick(None, false, "/nonexistent/s"), Some(Choice::Linux));
+    }
+}
