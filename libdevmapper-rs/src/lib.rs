@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod files;
 pub mod hash;
+pub mod library;
 pub mod log;
 pub mod mangle;
 pub mod nodes;

@@ -93,7 +93,11 @@ pub fn mangle(text: &[u8], what: What, mode: Mode) -> Result<Cow<'_, [u8]>> {
         Mode::Hex => Cow::Owned(escape(text)),
     };
     if mangled.len() > what.max_len() {
-        return Err(refuse(format!("Mangled form of the {} too long for \"{}\".", what.text(), BStr::new(text))));
+        return Err(refuse(format!(
+            "Mangled form of the {} too long for \"{}\".",
+            what.text(),
+            BStr::new(text)
+        )));
     }
     Ok(mangled)
 }
@@ -122,7 +126,11 @@ fn mangle_auto(text: &[u8], what: What) -> Result<Cow<'_, [u8]>> {
             BStr::new(text)
         )));
     }
-    Ok(if needs { Cow::Owned(escape(text)) } else { Cow::Borrowed(text) })
+    Ok(if needs {
+        Cow::Owned(escape(text))
+    } else {
+        Cow::Borrowed(text)
+    })
 }
 
 fn escape(text: &[u8]) -> Vec<u8> {
@@ -169,10 +177,18 @@ pub fn unmangle(text: &[u8], what: What, mode: Mode) -> Result<Cow<'_, [u8]>> {
             rest = tail;
             continue;
         };
-        let digit = |at: usize| code.get(at).and_then(|&b| (b as char).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+        let digit = |at: usize| {
+            code.get(at)
+                .and_then(|&b| (b as char).to_digit(16))
+                .and_then(|d| u8::try_from(d).ok())
+        };
         let (Some(high), Some(low)) = (digit(0), digit(1)) else {
             // The C library loses the tail here; so do names that LVM2 shows.
-            crate::log_debug!("Hex encoding mismatch detected in the {} \"{}\"", what.text(), BStr::new(text));
+            crate::log_debug!(
+                "Hex encoding mismatch detected in the {} \"{}\"",
+                what.text(),
+                BStr::new(text)
+            );
             break;
         };
         out.push(high << 4 | low);
@@ -195,7 +211,8 @@ mod tests {
 
     #[test]
     fn table_of_the_specification() {
-        let rows: [(&[u8], Option<&[u8]>, &[u8]); 7] = [
+        type Row = (&'static [u8], Option<&'static [u8]>, &'static [u8]);
+        let rows: [Row; 7] = [
             (b"plain-1", Some(b"plain-1"), b"plain-1"),
             (b"sp ace", Some(b"sp\\x20ace"), b"sp\\x20ace"),
             (b"a\\x20b", Some(b"a\\x20b"), b"a\\x5cx20b"),

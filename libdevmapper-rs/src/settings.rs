@@ -53,7 +53,10 @@ fn refuse(message: String) -> Error {
 
 fn absolute_dir(dir: &[u8], suffix: &str) -> Result<BString> {
     if dir.first() != Some(&b'/') {
-        return Err(refuse(format!("Invalid directory value, {}: not an absolute name.", BStr::new(dir))));
+        return Err(refuse(format!(
+            "Invalid directory value, {}: not an absolute name.",
+            BStr::new(dir)
+        )));
     }
     let mut path = BString::from(dir);
     if path.last() != Some(&b'/') {
@@ -61,7 +64,10 @@ fn absolute_dir(dir: &[u8], suffix: &str) -> Result<BString> {
     }
     path.extend_from_slice(suffix.as_bytes());
     if path.len() > MAX_PATH {
-        return Err(refuse(format!("Invalid directory value, {}: name too long.", BStr::new(dir))));
+        return Err(refuse(format!(
+            "Invalid directory value, {}: name too long.",
+            BStr::new(dir)
+        )));
     }
     Ok(path)
 }
@@ -81,7 +87,11 @@ impl Settings {
     /// # Errors
     /// Not absolute, or too long; a debug message says so.
     pub fn set_sysfs_dir(&mut self, dir: &[u8]) -> Result<()> {
-        self.sysfs_dir = if dir.is_empty() { BString::default() } else { absolute_dir(dir, "")? };
+        self.sysfs_dir = if dir.is_empty() {
+            BString::default()
+        } else {
+            absolute_dir(dir, "")?
+        };
         Ok(())
     }
 

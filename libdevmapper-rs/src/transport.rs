@@ -8,10 +8,15 @@ mod select;
 pub mod socket;
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use dm_abi::errno::Errno;
 
+use crate::task::DevNo;
+
 pub use linux::Linux;
+pub(crate) use linux::with_umask;
+pub(crate) use select::is_dm_major;
 pub use select::{Choice, ENVIRONMENT, UDMD_SOCKET, select};
 pub use socket::Udmd;
 
@@ -27,7 +32,6 @@ pub enum Failure {
 /// A way to an engine. Requests run in parallel: one that blocks for hours must not stop the others.
 pub trait Transport: Debug + Send + Sync {
     /// Sends a request and overwrites `buffer` with the reply. `nr` is the command's number in `linux/dm-ioctl.h`.
-    /// `control_node` is the path of the control node, for transports that have one.
     ///
     /// # Errors
     /// The driver's errno, or [`Failure::Broken`].
@@ -47,6 +51,11 @@ pub trait Transport: Debug + Send + Sync {
     /// Whether the kernel shows names of the engine's devices in sysfs (`dm/name`).
     fn has_sysfs_names(&self) -> bool {
         self.has_udev()
+    }
+
+    /// The node that the kernel makes of a device by itself, if nothing is wrong.
+    fn kernel_node(&self, _dev: DevNo) -> Option<PathBuf> {
+        None
     }
 
     /// Waits until an event happened after the last ARM_POLL.

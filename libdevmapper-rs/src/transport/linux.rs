@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::ioctl_number;
@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 
 use super::{Failure, Transport};
 use crate::error::{Error, Result};
+use crate::task::DevNo;
 
 /// Number of the misc device class.
 const MISC_MAJOR: u64 = 10;
@@ -59,7 +60,11 @@ impl Linux {
 
 fn sys_error(path: &Path, call: &'static str, source: std::io::Error) -> Error {
     crate::log_sys_error!(path.display(), call, source);
-    Error::System { path: path.display().to_string(), call, source }
+    Error::System {
+        path: path.display().to_string(),
+        call,
+        source,
+    }
 }
 
 /// Device number of the control node: fixed since 2.6.36, before that two lists in /proc tell.
@@ -70,12 +75,16 @@ fn control_number() -> Result<u64> {
     };
     let uname = nix::sys::utsname::uname().map_err(|_| unknown())?;
     let release = uname.release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|n| n.parse::<u32>().ok());
     let major = numbers.next().ok_or_else(unknown)?;
     if major >= 3 {
         return Ok(makedev(MISC_MAJOR, CONTROL_MINOR));
     }
-    let (Some(minor), Some(patch)) = (numbers.next(), numbers.next()) else { return Err(unknown()) };
+    let (Some(minor), Some(patch)) = (numbers.next(), numbers.next()) else {
+        return Err(unknown());
+    };
     if (major, minor, patch) >= (2, 6, 36) {
         return Ok(makedev(MISC_MAJOR, CONTROL_MINOR));
     }
@@ -135,7 +144,9 @@ fn make_node(dm_dir: &Path, node: &Path, number: u64) -> Result<()> {
     }
     with_umask(0o022, || std::fs::create_dir_all(dm_dir)).map_err(|e| sys_error(dm_dir, "mkdir", e))?;
     crate::log_notice!("Creating device {} ({MISC_MAJOR}, {CONTROL_MINOR})", node.display());
-    match with_umask(0o177, || mknod(node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), number)) {
+    match with_umask(0o177, || {
+        mknod(node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), number)
+    }) {
         Ok(()) => Ok(()),
         // Another process was quicker; its node is as good.
         Err(nix::errno::Errno::EEXIST) if std::fs::metadata(node).is_ok_and(|m| is_right(&m)) => Ok(()),
@@ -153,7 +164,7 @@ pub(crate) fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
 
 impl Transport for Linux {
     #[allow(unsafe_code, reason = "ioctl with a variable-length argument has no safe wrapper")]
-    fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> Result<(), Failure> {
+    fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> std::result::Result<(), Failure> {
         let size = u32::try_from(buffer.len()).map_err(|_| Failure::Refused(Errno::EINVAL))?;
         if size < 312 || buffer.get(12..16) != Some(&size.to_ne_bytes()) {
             crate::log_error!("Internal error: request with a wrong data_size");
@@ -176,7 +187,11 @@ impl Transport for Linux {
         true
     }
 
-    fn wait_event(&self) -> Result<(), Failure> {
+    fn kernel_node(&self, dev: DevNo) -> Option<PathBuf> {
+        Some(format!("/dev/dm-{}", dev.minor).into())
+    }
+
+    fn wait_event(&self) -> std::result::Result<(), Failure> {
         let mut fds = [PollFd::new(self.control.as_fd(), PollFlags::POLLIN)];
         nix::poll::poll(&mut fds, PollTimeout::NONE)
             .map(drop)

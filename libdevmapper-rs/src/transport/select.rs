@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{Linux, Transport, Udmd, linux};
+use super::{Linux, Transport, Udmd, linux, socket};
 use crate::error::{Error, Result};
 
 /// Environment variable that decides: `linux`, `udmd` or `udmd:SOCKET_PATH`.
@@ -26,7 +26,11 @@ pub enum Choice {
 ///
 /// # Errors
 /// A value of [`ENVIRONMENT`] that means nothing; logged.
-fn choose(setting: Option<OsString>, kernel_has_dm: impl FnOnce() -> bool, socket: &Path) -> Result<(Choice, &'static str)> {
+fn choose(
+    setting: Option<OsString>,
+    kernel_has_dm: impl FnOnce() -> bool,
+    socket: &Path,
+) -> Result<(Choice, &'static str)> {
     if let Some(value) = setting.filter(|v| !v.is_empty()) {
         let path = value.as_bytes().strip_prefix(b"udmd:").filter(|p| !p.is_empty());
         return match (value.as_bytes(), path) {
@@ -35,8 +39,10 @@ fn choose(setting: Option<OsString>, kernel_has_dm: impl FnOnce() -> bool, socke
             (_, Some(path)) => Ok((Choice::Udmd(OsStr::from_bytes(path).into()), "the environment says so")),
             _ => {
                 let text = OsString::from_vec(value.into_vec());
-                let message =
-                    format!("{ENVIRONMENT}={}: expected \"linux\", \"udmd\" or \"udmd:SOCKET\".", text.display());
+                let message = format!(
+                    "{ENVIRONMENT}={}: expected \"linux\", \"udmd\" or \"udmd:SOCKET\".",
+                    text.display()
+                );
                 crate::log_error!("{message}");
                 Err(Error::Invalid(message))
             }
@@ -46,7 +52,10 @@ fn choose(setting: Option<OsString>, kernel_has_dm: impl FnOnce() -> bool, socke
         return Ok((Choice::Linux, "the kernel has device-mapper"));
     }
     if socket.exists() {
-        return Ok((Choice::Udmd(socket.into()), "the kernel has no device-mapper and udmd's socket exists"));
+        return Ok((
+            Choice::Udmd(socket.into()),
+            "the kernel has no device-mapper and udmd's socket exists",
+        ));
     }
     Ok((Choice::Linux, "there is no udmd socket"))
 }
@@ -56,7 +65,11 @@ fn choose(setting: Option<OsString>, kernel_has_dm: impl FnOnce() -> bool, socke
 /// # Errors
 /// Logged where they arise: a wrong setting, no control node, no daemon.
 pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
-    let (choice, reason) = choose(std::env::var_os(ENVIRONMENT), linux::kernel_has_dm, Path::new(UDMD_SOCKET))?;
+    let (choice, reason) = choose(
+        std::env::var_os(ENVIRONMENT),
+        linux::kernel_has_dm,
+        Path::new(UDMD_SOCKET),
+    )?;
     match choice {
         Choice::Linux => {
             crate::log_debug!("Using the kernel's device-mapper: {reason}.");
@@ -69,12 +82,30 @@ pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
     }
 }
 
+/// Whether block devices of this major number are device-mapper's, by what [`select()`] would decide. Nothing is opened.
+pub(crate) fn is_dm_major(major: u32) -> bool {
+    static KERNEL: OnceLock<u32> = OnceLock::new();
+    let setting = std::env::var_os(ENVIRONMENT);
+    match choose(setting, linux::kernel_has_dm, Path::new(UDMD_SOCKET)) {
+        Ok((Choice::Udmd(_), _)) => major == socket::LOOP_MAJOR,
+        Ok((Choice::Linux, _)) => {
+            if let Some(known) = KERNEL.get() {
+                return major == *known;
+            }
+            linux::block_major().is_some_and(|found| *KERNEL.get_or_init(|| found) == major)
+        }
+        Err(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn pick(setting: Option<&str>, has_dm: bool, socket: &str) -> Option<Choice> {
-        choose(setting.map(OsString::from), || has_dm, Path::new(socket)).ok().map(|(c, _)| c)
+        choose(setting.map(OsString::from), || has_dm, Path::new(socket))
+            .ok()
+            .map(|(c, _)| c)
     }
 
     #[test]

@@ -16,9 +16,11 @@ use std::sync::Mutex;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::Command;
 use nix::sys::socket::{MsgFlags, recv, send};
+use zeroize::Zeroizing;
 
 use super::{Failure, Transport};
 use crate::error::{Error, Result};
+use crate::task::DevNo;
 
 /// First word of requests and replies.
 pub const MAGIC: u32 = 0x6d64_6475;
@@ -33,7 +35,7 @@ const IDLE_MAX: usize = 4;
 /// Longest greeting, in bytes.
 const HELLO_MAX: usize = 4096;
 /// Major number of the loop devices that udmd's volumes appear as.
-const LOOP_MAJOR: u32 = 7;
+pub const LOOP_MAJOR: u32 = 7;
 
 /// A daemon that was reached.
 #[derive(Debug)]
@@ -71,11 +73,18 @@ impl Udmd {
     /// # Errors
     /// Logged in one sentence: no socket, nobody listening, no permission, something else listening.
     pub fn connect(path: PathBuf) -> Result<Self> {
-        let this = Self { path, idle: Mutex::default() };
+        let this = Self {
+            path,
+            idle: Mutex::default(),
+        };
         let stream = this.dial()?;
         match exchange(&stream, HELLO, &[]) {
             Ok((0, version)) => {
-                crate::log_debug!("udmd at {} is {}.", this.path.display(), String::from_utf8_lossy(&version));
+                crate::log_debug!(
+                    "udmd at {} is {}.",
+                    this.path.display(),
+                    String::from_utf8_lossy(&version)
+                );
                 this.keep(stream);
                 Ok(this)
             }
@@ -108,7 +117,11 @@ impl Udmd {
                 _ => format!("cannot be reached: {}", crate::log::SysText(&source)),
             };
             self.fail(&why);
-            Error::System { path: self.path.display().to_string(), call: "connect", source }
+            Error::System {
+                path: self.path.display().to_string(),
+                call: "connect",
+                source,
+            }
         })
     }
 
@@ -124,7 +137,10 @@ impl Udmd {
         let mut idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
         let process = std::process::id();
         if idle.process != process {
-            *idle = Idle { process, streams: Vec::new() };
+            *idle = Idle {
+                process,
+                streams: Vec::new(),
+            };
         }
         idle
     }
@@ -161,7 +177,10 @@ impl Udmd {
 fn is_stale(stream: &UnixStream) -> bool {
     let mut byte = [0];
     let peek = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    !matches!(recv(stream.as_raw_fd(), &mut byte, peek), Err(nix::errno::Errno::EAGAIN))
+    !matches!(
+        recv(stream.as_raw_fd(), &mut byte, peek),
+        Err(nix::errno::Errno::EAGAIN)
+    )
 }
 
 fn exchange(stream: &UnixStream, nr: u32, payload: &[u8]) -> Exchanged {
@@ -180,12 +199,16 @@ fn exchange(stream: &UnixStream, nr: u32, payload: &[u8]) -> Exchanged {
         bytes.copied().unwrap_or_default()
     });
     if u32::from_le_bytes(magic) != MAGIC {
-        return Err(Trouble::Broken("is something else: its answer has a wrong magic number".into()));
+        return Err(Trouble::Broken(
+            "is something else: its answer has a wrong magic number".into(),
+        ));
     }
     let length = u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32;
     let limit = if nr == HELLO { HELLO_MAX } else { payload.len() };
     let Some(size) = usize::try_from(length).ok().filter(|&size| size <= limit) else {
-        return Err(Trouble::Broken(format!("sent a reply of {length} bytes, too long for the request")));
+        return Err(Trouble::Broken(format!(
+            "sent a reply of {length} bytes, too long for the request"
+        )));
     };
     let mut body = vec![0; size];
     read_all(stream, &mut body, false)?;
@@ -229,10 +252,15 @@ impl Transport for Udmd {
     fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> std::result::Result<(), Failure> {
         let (errno, body) = self.request(nr, buffer)?;
         // A failed request brings the version back, or nothing.
+        let body = Zeroizing::new(body);
         if let Some(start) = buffer.get_mut(..body.len()) {
             start.copy_from_slice(&body);
         }
-        if errno == 0 { Ok(()) } else { Err(Failure::Refused(Errno(errno))) }
+        if errno == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Refused(Errno(errno)))
+        }
     }
 
     fn dm_major(&self) -> Option<u32> {
@@ -241,6 +269,10 @@ impl Transport for Udmd {
 
     fn has_udev(&self) -> bool {
         false
+    }
+
+    fn kernel_node(&self, dev: DevNo) -> Option<PathBuf> {
+        Some(format!("/dev/loop{}", dev.minor).into())
     }
 
     fn wait_event(&self) -> std::result::Result<(), Failure> {
@@ -359,13 +391,16 @@ mod tests {
             stream.write_all(&reply(0, b"")).unwrap();
         };
         let listener = UnixListener::bind(&path).unwrap();
+        let closed = std::sync::Barrier::new(2);
         std::thread::scope(|scope| {
             let server = scope.spawn(|| {
                 serve_once(&listener);
+                closed.wait();
                 serve_once(&listener);
             });
             let udmd = Udmd::connect(path.clone()).unwrap();
             // The daemon closed the idle connection after the greeting.
+            closed.wait();
             udmd.ioctl(7, &mut [0; 16]).unwrap();
             server.join().unwrap();
         });

@@ -1,0 +1,305 @@
+//! Carrying out node operations.
+
+use std::ffi::OsStr;
+use std::io::{Error as IoError, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::{Gid, Uid, chown};
+
+use super::{Action, Operation, read_ahead};
+use crate::settings::Settings;
+use crate::task::DevNo;
+use crate::transport::with_umask;
+
+/// Carries out one operation; failures are logged. With `warn`, udev should have done it.
+pub(super) fn execute(settings: &Settings, operation: &Operation, warn: bool) {
+    let path = settings.node_path(&operation.name);
+    match &operation.action {
+        Action::Add {
+            dev,
+            uid,
+            gid,
+            mode,
+            link,
+        } => {
+            let owner = Owner {
+                uid: *uid,
+                gid: *gid,
+                mode: *mode,
+            };
+            add(&path, *dev, owner, link.as_deref(), warn);
+        }
+        Action::Delete => {
+            delete(&path, warn);
+        }
+        Action::Rename { to } => rename(&path, &settings.node_path(to), warn),
+        Action::ReadAhead { dev, value, flags } => {
+            read_ahead::set(settings, operation.name.as_ref(), *dev, *value, *flags)
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+    mode: u32,
+}
+
+fn is_missing(error: &IoError) -> bool {
+    error.kind() == ErrorKind::NotFound
+}
+
+fn number(dev: DevNo) -> u64 {
+    makedev(dev.major.into(), dev.minor.into())
+}
+
+fn refuse_non_block(path: &Path) {
+    crate::log_error!("A non-block device file at '{}' is already present", path.display());
+}
+
+fn add(path: &Path, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
+    match std::fs::metadata(path) {
+        Ok(meta) if !meta.file_type().is_block_device() => return refuse_non_block(path),
+        Ok(meta) if meta.rdev() == number(dev) => {
+            crate::log_debug!("Node {} is already there.", path.display());
+            return;
+        }
+        // A node of another device: whoever opens it would reach the wrong data.
+        Ok(_) => {
+            if let Err(e) = std::fs::remove_file(path) {
+                crate::log_error!(
+                    "Unable to unlink device node for '{}': {}",
+                    path.display(),
+                    crate::log::SysText(&e)
+                );
+                return;
+            }
+        }
+        Err(_) => {
+            if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink())
+                && let Err(e) = std::fs::remove_file(path)
+                && !is_missing(&e)
+            {
+                crate::log_sys_error!(path.display(), "unlink", e);
+                return;
+            }
+            if warn {
+                crate::log_warn!(
+                    "{} not set up by udev: Falling back to direct node creation.",
+                    path.display()
+                );
+            }
+        }
+    }
+    if let Some(dir) = path.parent()
+        && !dir.exists()
+        && let Err(e) = with_umask(0o022, || std::fs::create_dir_all(dir))
+    {
+        crate::log_sys_error!(dir.display(), "mkdir", e);
+        return;
+    }
+    let is_kernel_node = |link: &Path| {
+        std::fs::metadata(link).is_ok_and(|meta| meta.file_type().is_block_device() && meta.rdev() == number(dev))
+    };
+    if let Some(link) = link.filter(|link| is_kernel_node(link)) {
+        match std::os::unix::fs::symlink(link, path) {
+            Ok(()) => crate::log_debug!("Created {} -> {}", path.display(), link.display()),
+            Err(e) => crate::log_sys_error!(path.display(), "symlink", e),
+        }
+        return;
+    }
+    let mode = Mode::from_bits_truncate(owner.mode);
+    match with_umask(0, || mknod(path, SFlag::S_IFBLK, mode, number(dev))) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(e) => {
+            crate::log_error!("{}: mknod for {dev} failed: {}", path.display(), e.desc());
+            return;
+        }
+    }
+    if let Err(e) = chown(path, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid))) {
+        crate::log_sys_error!(path.display(), "chown", IoError::from(e));
+        return;
+    }
+    crate::log_debug!("Created {}", path.display());
+}
+
+fn delete(path: &Path, warn: bool) {
+    // The entry itself: a link may outlive what it leads to.
+    if std::fs::symlink_metadata(path).is_err_and(|e| is_missing(&e)) {
+        return;
+    }
+    if warn {
+        crate::log_warn!(
+            "Node {} was not removed by udev. Falling back to direct node removal.",
+            path.display()
+        );
+    }
+    match std::fs::remove_file(path) {
+        Ok(()) => crate::log_debug!("Removed {}", path.display()),
+        Err(e) if is_missing(&e) => {}
+        Err(e) => crate::log_error!(
+            "Unable to unlink device node for '{}': {}",
+            path.display(),
+            crate::log::SysText(&e)
+        ),
+    }
+}
+
+fn rename(old: &Path, new: &Path, warn: bool) {
+    let old_is_there = std::fs::symlink_metadata(old).is_ok();
+    match std::fs::metadata(new) {
+        Ok(meta) if !meta.file_type().is_block_device() => return refuse_non_block(new),
+        Ok(_) if !old_is_there => return,
+        Ok(_) if warn => {
+            crate::log_warn!(
+                "The node {} should have been renamed to {} by udev but old node is still present. \
+                 Falling back to direct old node removal.",
+                old.display(),
+                new.display()
+            );
+            return delete(old, false);
+        }
+        Ok(_) => match std::fs::remove_file(new) {
+            Ok(()) => {}
+            Err(e) if is_missing(&e) => {}
+            // Somebody else keeps the directory, and has made the node already.
+            Err(e) if e.raw_os_error() == Some(Errno::EPERM as i32) => return,
+            Err(e) => {
+                crate::log_error!(
+                    "Unable to unlink device node for '{}': {}",
+                    new.display(),
+                    crate::log::SysText(&e)
+                );
+                return;
+            }
+        },
+        Err(_) if !old_is_there => return,
+        Err(_) if warn => crate::log_warn!(
+            "The node {} should have been renamed to {} by udev but new node is not present. \
+             Falling back to direct node rename.",
+            old.display(),
+            new.display()
+        ),
+        Err(_) => {}
+    }
+    match std::fs::rename(old, new) {
+        Ok(()) => crate::log_debug!("Renamed {} to {}", old.display(), new.display()),
+        Err(e) if is_missing(&e) => {}
+        Err(e) => {
+            let name = OsStr::from_bytes(new.as_os_str().as_bytes());
+            crate::log_error!(
+                "Unable to replace node {} with {}: {}",
+                old.display(),
+                name.display(),
+                crate::log::SysText(&e)
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    // Links to a block device stand in for nodes: making nodes takes root. Any block device of the machine will do.
+    fn block_device() -> Option<(std::path::PathBuf, DevNo)> {
+        std::fs::read_dir("/dev").ok()?.flatten().find_map(|entry| {
+            let meta = entry.metadata().ok()?;
+            let rdev = meta.rdev();
+            let part = |n: u64| u32::try_from(n).ok();
+            let dev = DevNo {
+                major: part(nix::sys::stat::major(rdev))?,
+                minor: part(nix::sys::stat::minor(rdev))?,
+            };
+            meta.file_type().is_block_device().then(|| (entry.path(), dev))
+        })
+    }
+
+    fn settings(dir: &Path) -> Settings {
+        Settings {
+            dm_dir: dir.as_os_str().as_bytes().into(),
+            ..Settings::default()
+        }
+    }
+
+    fn run(settings: &Settings, name: &str, action: Action) {
+        execute(
+            settings,
+            &Operation {
+                name: name.into(),
+                action,
+                verify: false,
+                trust: false,
+            },
+            false,
+        );
+    }
+
+    #[test]
+    fn links_are_made_renamed_and_deleted() {
+        let Some((block, dev)) = block_device() else {
+            eprintln!("no block device here");
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(dir.path());
+        let at = |name: &str| dir.path().join(name);
+        let add = Action::Add {
+            dev,
+            uid: 0,
+            gid: 0,
+            mode: 0o600,
+            link: Some(block.clone()),
+        };
+        symlink("/nonexistent", at("a")).unwrap();
+        run(&settings, "a", add.clone());
+        assert_eq!(std::fs::read_link(at("a")).unwrap(), block);
+        run(&settings, "a", Action::Rename { to: "b".into() });
+        assert!(!at("a").exists());
+        assert_eq!(std::fs::read_link(at("b")).unwrap(), block);
+        // A rename whose node is gone leaves what is there under the new name.
+        run(&settings, "a", Action::Rename { to: "b".into() });
+        assert!(at("b").exists());
+        run(&settings, "b", Action::Delete);
+        run(&settings, "b", Action::Delete);
+        assert!(at("b").symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn other_files_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(dir.path());
+        std::fs::write(dir.path().join("f"), "precious").unwrap();
+        let dev = DevNo { major: 254, minor: 0 };
+        run(
+            &settings,
+            "f",
+            Action::Add {
+                dev,
+                uid: 0,
+                gid: 0,
+                mode: 0o600,
+                link: None,
+            },
+        );
+        std::fs::write(dir.path().join("g"), "").unwrap();
+        run(&settings, "g", Action::Rename { to: "f".into() });
+        assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "precious");
+    }
+
+    #[test]
+    fn dangling_links_are_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("a");
+        symlink("/nonexistent", &link).unwrap();
+        run(&settings(dir.path()), "a", Action::Delete);
+        assert!(link.symlink_metadata().is_err());
+    }
+}
