@@ -33,8 +33,8 @@ mod remove;
 mod state;
 mod suspend;
 mod tables;
-//#[cfg(test)]
-//mod tests;
+#[cfg(test)]
+mod tests;
 
 use call::Pending;
 use registry::Registry;

@@ -37,7 +37,7 @@ impl<H: Host> Control<H> {
         }
         let id = self.registry.fresh_id();
         let dev = self.host.create(id, minor)?;
-        if self.registry.insert(id, Device::new(dev, name, uuid)).is_err() {
+        if !self.registry.insert(id, Device::new(dev, name, uuid)) {
             // Only a host that gives out a number twice comes here.
             let _ = self.host.remove(id);
             return Err(Errno::EBUSY);

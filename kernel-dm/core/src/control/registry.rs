@@ -184,14 +184,15 @@ impl<C> Registry<C> {
         self.next = self.next.max(next);
     }
 
-    /// Adds a device; gives it back when its identity, name, UUID or number is in use.
-    pub(super) fn insert(&mut self, id: DeviceId, device: Device<C>) -> Result<(), Device<C>> {
+    /// Adds a device; false, and nothing added, when its identity, name, UUID or number is in use.
+    #[must_use]
+    pub(super) fn insert(&mut self, id: DeviceId, device: Device<C>) -> bool {
         if self.devices.contains_key(&id)
             || self.has_name(&device.name)
             || (!device.uuid.is_empty() && self.has_uuid(&device.uuid))
             || self.numbers.contains_key(&device.dev)
         {
-            return Err(device);
+            return false;
         }
         self.names.insert(device.name.clone(), id);
         if !device.uuid.is_empty() {
@@ -199,7 +200,7 @@ impl<C> Registry<C> {
         }
         self.numbers.insert(device.dev, id);
         self.devices.insert(id, device);
-        Ok(())
+        true
     }
 
     pub(super) fn remove(&mut self, id: DeviceId) -> Option<Device<C>> {

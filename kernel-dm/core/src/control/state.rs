@@ -134,8 +134,7 @@ impl<H: Host> Control<H> {
         control.registry.set_next_id(saved.next_id);
         let numbers: BTreeMap<DevNo, DeviceId> = devices.iter().map(|device| (device.dev, device.id)).collect();
         for device in &devices {
-            let entry = device.entry();
-            if control.registry.insert(device.id, entry).is_err() {
+            if !control.registry.insert(device.id, device.entry()) {
                 return Err(ImportError::Contents);
             }
         }
