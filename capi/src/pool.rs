@@ -181,6 +181,7 @@ unsafe fn add_chunk(pool: *mut dm_pool, size: usize, alignment: usize) -> bool {
             let total = need.max((*pool).next_size);
             if total > MAX_REQUEST {
                 log_error!("Huge memory allocation (size {total}) rejected - metadata corruption?");
+                log_error!("Out of memory.  Requested {total} bytes.");
                 return false;
             }
             let chunk = libc::malloc(total).cast::<Chunk>();

@@ -1,0 +1,224 @@
+//! The C programs of compat-tests/c, each compiled once with our header and linked to the reference library, and run
+//! with the reference library and with ours: output and exit status must be equal.
+//!
+//! * A program whose first line contains `/* oracle */` needs a kernel: it runs through scripts/oracle.
+//! * `NAME.diff-ok` holds differences that are known and meant, as `diff` prints them (reference to ours), below
+//!   comment lines that start with `#` and explain them.
+//! * `NAME.out` stands for the reference's output where this machine's reference library (Debian's) is too old to have
+//!   the functions; such a program is linked to our library.
+//! * `C_PROGRAM=NAME` in the environment runs one program only.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use compat_tests::oracle::top;
+
+/// Our library, built for this test run.
+fn our_library() -> &'static Path {
+    static DIR: OnceLock<PathBuf> = OnceLock::new();
+    DIR.get_or_init(|| {
+        let dir = top().join("target/libdevmapper-test");
+        let output = Command::new(top().join("scripts/build-lib"))
+            .arg("--debug")
+            .arg(&dir)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "build-lib: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        dir
+    })
+}
+
+/// Where the reference library of this machine is.
+fn reference_library() -> PathBuf {
+    [
+        "/usr/lib/x86_64-linux-gnu",
+        "/lib/x86_64-linux-gnu",
+        "/usr/lib64",
+        "/usr/lib",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .find(|dir| dir.join("libdevmapper.so.1.02.1").exists())
+    .expect("the reference library, Debian's libdevmapper1.02.1, is needed for these tests")
+}
+
+/// One program.
+struct Program {
+    source: PathBuf,
+    name: String,
+    oracle: bool,
+}
+
+impl Program {
+    fn beside(&self, suffix: &str) -> Option<String> {
+        std::fs::read_to_string(self.source.with_extension(suffix)).ok()
+    }
+
+    /// Compiles it, and says with which library it may be linked.
+    fn compile(&self, to: &Path, lib: &Path) -> Result<(), String> {
+        let output = Command::new("cc")
+            .args([
+                "-std=gnu17",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-Wno-unused-parameter",
+                "-g",
+                "-I",
+            ])
+            .arg(top().join("include"))
+            .arg("-o")
+            .arg(to)
+            .arg(&self.source)
+            .arg(lib.join("libdevmapper.so.1.02.1"))
+            .args(["-ldl", "-lm", "-lpthread"])
+            .output()
+            .unwrap();
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// Runs it in a directory of its own.
+    fn run(&self, program: &Path, lib: &Path, dir: &Path) -> Output {
+        std::fs::create_dir_all(dir).unwrap();
+        let lib = lib.display().to_string();
+        if self.oracle {
+            let line = format!(
+                "cd {} && LD_LIBRARY_PATH={lib} exec {}",
+                dir.display(),
+                program.display()
+            );
+            compat_tests::oracle::run(dir, &["sh", "-c", &line])
+        } else {
+            let mut command = Command::new(program);
+            command
+                .current_dir(dir)
+                .env("LD_LIBRARY_PATH", lib)
+                .env_remove("DM_DEBUG_WITH_LINE_NUMBERS");
+            command.output().unwrap()
+        }
+    }
+
+    /// What is different between the reference and ours.
+    fn check(&self) -> Result<(), String> {
+        let scratch = tempfile::tempdir().unwrap();
+        let program = scratch.path().join(&self.name);
+        let expected = self.beside("out");
+        let ours = our_library();
+        match &expected {
+            Some(_) => self.compile(&program, ours)?,
+            None => self.compile(&program, &reference_library())?,
+        }
+        let ours = self.run(&program, ours, &scratch.path().join("ours"));
+        let got = show(&ours);
+        let want = match expected {
+            Some(text) => text,
+            None => show(&self.run(&program, &reference_library(), &scratch.path().join("reference"))),
+        };
+        let difference = diff(scratch.path(), &want, &got);
+        let known = self.beside("diff-ok").unwrap_or_default();
+        let known: String = known
+            .lines()
+            .filter(|l| !l.starts_with('#'))
+            .fold(String::new(), |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            });
+        if difference == known {
+            Ok(())
+        } else {
+            Err(format!("differences (reference to ours):\n{difference}"))
+        }
+    }
+}
+
+/// Output and status of a run as one text.
+fn show(output: &Output) -> String {
+    let mut text = String::new();
+    for (name, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
+        if !bytes.is_empty() {
+            writeln!(text, "--- {name}\n{}", bytes.escape_lines()).unwrap();
+        }
+    }
+    writeln!(text, "--- {}", output.status).unwrap();
+    text
+}
+
+trait EscapeLines {
+    fn escape_lines(&self) -> String;
+}
+
+impl EscapeLines for [u8] {
+    /// The text with everything but printable ASCII and newlines escaped, so that each byte counts.
+    fn escape_lines(&self) -> String {
+        self.split(|&b| b == b'\n')
+            .map(|l| l.escape_ascii().to_string())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// The output of diff without line numbers' headers: only lines that are on one side.
+fn diff(dir: &Path, want: &str, got: &str) -> String {
+    let (a, b) = (dir.join("want"), dir.join("got"));
+    std::fs::write(&a, want).unwrap();
+    std::fs::write(&b, got).unwrap();
+    let output = Command::new("diff").arg(&a).arg(&b).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .filter(|l| l.starts_with(['<', '>']))
+        .map(|l| format!("{l}\n"))
+        .collect()
+}
+
+fn programs(oracle: bool) -> Vec<Program> {
+    let only = std::env::var("C_PROGRAM").ok();
+    let mut all: Vec<Program> = std::fs::read_dir(top().join("compat-tests/c"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "c"))
+        .map(|source| {
+            let text = std::fs::read_to_string(&source).unwrap();
+            Program {
+                name: source.file_stem().unwrap().to_str().unwrap().to_string(),
+                oracle: text.lines().next().is_some_and(|line| line.contains("/* oracle */")),
+                source,
+            }
+        })
+        .filter(|p| p.oracle == oracle && only.as_ref().is_none_or(|o| *o == p.name))
+        .collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!all.is_empty() || only.is_some() || oracle, "no C programs");
+    all
+}
+
+fn check_all(oracle: bool) {
+    let mut failures = String::new();
+    for program in programs(oracle) {
+        match program.check() {
+            Ok(()) => println!("{}: equal", program.name),
+            Err(why) => writeln!(failures, "==== {}: {why}", program.name).unwrap(),
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+#[test]
+fn programs_without_a_kernel() {
+    check_all(false);
+}
+
+#[test]
+fn programs_in_the_oracle() {
+    check_all(true);
+}
