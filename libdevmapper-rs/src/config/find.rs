@@ -1,8 +1,9 @@
 //! Lookups by path and typed answers.
 
-use bstr::{BStr, ByteSlice};
+use bstr::ByteSlice;
 
 use super::{Node, Scalar, Value};
+use crate::log::Raw;
 
 /// Finds the node at `path`, whose first component is looked for in `start` and its following siblings.
 ///
@@ -26,8 +27,8 @@ pub fn find_node<'a, N: Node<'a>>(start: Option<N>, path: &[u8]) -> Option<N> {
                 } else {
                     crate::log_warn!(
                         "WARNING: Ignoring duplicate config node: {} (seeking {})",
-                        BStr::new(key),
-                        BStr::new(rest)
+                        Raw(key),
+                        Raw(rest)
                     );
                 }
             }
@@ -50,26 +51,31 @@ fn first<'a, N: Node<'a>>(node: Option<N>) -> Option<Scalar<'a>> {
     Some(node?.value()?.scalar())
 }
 
-/// The string value of `node`, with a warning about `path` if it has another one. With `has_default` an empty string
-/// does not count and gets the warning too.
+/// The first value of `node` if it is a string and not empty.
+///
+/// Another type gets a warning about `path`, and with `has_default` an empty string gets it too.
 pub fn find_str<'a, N: Node<'a>>(node: Option<N>, path: &[u8], has_default: bool) -> Option<N::Value> {
-    str_or_warn(node, path, !has_default)
-}
-
-/// As [`find_str`], and an empty string always counts.
-pub fn find_str_allow_empty<'a, N: Node<'a>>(node: Option<N>, path: &[u8]) -> Option<N::Value> {
-    str_or_warn(node, path, true)
-}
-
-fn str_or_warn<'a, N: Node<'a>>(node: Option<N>, path: &[u8], allow_empty: bool) -> Option<N::Value> {
     let value = node?.value()?;
     match value.scalar() {
-        Scalar::Str(text) if allow_empty || !text.is_empty() => Some(value),
-        _ => {
-            crate::log_warn!("WARNING: Ignoring unsupported value for {}.", BStr::new(path));
-            None
-        }
+        Scalar::Str(text) if !text.is_empty() => return Some(value),
+        Scalar::Str(_) if !has_default => {}
+        _ => warn_unsupported(path),
     }
+    None
+}
+
+/// The first value of `node` if it is a string; another type gets a warning about `path`.
+pub fn find_str_allow_empty<'a, N: Node<'a>>(node: Option<N>, path: &[u8]) -> Option<N::Value> {
+    let value = node?.value()?;
+    if matches!(value.scalar(), Scalar::Str(_)) {
+        return Some(value);
+    }
+    warn_unsupported(path);
+    None
+}
+
+fn warn_unsupported(path: &[u8]) {
+    crate::log_warn!("WARNING: Ignoring unsupported value for {}.", Raw(path));
 }
 
 /// The integer value of `node`, else `default`.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bstr::BStr;
+use crate::log::Raw;
 
 use super::index::{ChildIndex, Place};
 use super::number::{self, BadInt};
@@ -380,7 +380,7 @@ impl<'i, B: Builder> Parser<'i, '_, B> {
                 self.lexer.advance();
                 let value = self.value(&name)?;
                 if self.merge && self.builder.has_value(node) {
-                    crate::log_warn!("WARNING: Ignoring duplicate config value: {}", BStr::new(&*name));
+                    crate::log_warn!("WARNING: Ignoring duplicate config value: {}", Raw(&name));
                 }
                 self.builder.set_value(node, value);
             }

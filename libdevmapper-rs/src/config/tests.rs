@@ -173,7 +173,8 @@ fn lookups() {
     assert_eq!(bool_or(tree.find(b"n"), 9), 0);
     assert_eq!(bool_or(tree.find(b"sec"), 9), 9);
     assert!(find_str(tree.find(b"es"), b"es", true).is_none());
-    assert!(find_str(tree.find(b"es"), b"es", false).is_some());
+    assert!(find_str(tree.find(b"es"), b"es", false).is_none());
+    assert!(find_str_allow_empty(tree.find(b"es"), b"es").is_some());
     assert!(maybe_section(b"}{"));
     assert!(!maybe_section(b"{"));
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use bstr::BStr;
 
 use super::{
-    Builder, Duplicates, Line, NoMemory, Node, Output, ParseError, Scalar, Value, find_node, find_str, parse,
-    write_node,
+    Builder, Duplicates, Line, NoMemory, Node, Output, ParseError, Scalar, Value, find_node, find_str_allow_empty,
+    parse, write_node,
 };
 
 /// Names a node of one [`Tree`].
@@ -96,9 +96,9 @@ impl Tree {
         find_node(self.root(), path)
     }
 
-    /// The string at `path`, with a warning if there is another value.
+    /// The string at `path`, empty or not, with a warning if there is another value.
     pub fn find_str(&self, path: &[u8]) -> Option<&[u8]> {
-        match find_str(self.find(path), path, false)?.scalar() {
+        match find_str_allow_empty(self.find(path), path)?.scalar() {
             Scalar::Str(text) => Some(text),
             _ => None,
         }
