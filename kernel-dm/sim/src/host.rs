@@ -1,6 +1,6 @@
 //! The host: disks, mapped devices, virtual time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dm_abi::errno::Errno;
@@ -66,6 +66,8 @@ impl Device {
 pub struct Sim {
     disks: BTreeMap<DevNo, (Disk, Handle)>,
     paths: BTreeMap<Vec<u8>, DevNo>,
+    /// Paths to things that are not block devices.
+    other_paths: BTreeSet<Vec<u8>>,
     pub(crate) devices: BTreeMap<DeviceId, Device>,
     pub(crate) now_ms: u64,
     pub(crate) requests: BTreeMap<RequestId, Request>,
@@ -90,6 +92,11 @@ impl Sim {
         self.disks.insert(dev, (disk, Handle(Arc::new(dev))));
         self.paths.insert(path.into(), dev);
         dev
+    }
+
+    /// Makes a path that names something else than a block device.
+    pub fn add_other_path(&mut self, path: &str) {
+        self.other_paths.insert(path.into());
     }
 
     /// A disk.
@@ -223,6 +230,7 @@ impl Host for Sim {
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {
         let dev = match spec {
             DevSpec::Number(dev) => dev,
+            DevSpec::Path(path) if self.other_paths.contains(path) => return Err(Errno::ENOTBLK),
             DevSpec::Path(path) => *self.paths.get(path).ok_or(Errno::ENOENT)?,
         };
         if dev.major == MAJOR {
