@@ -51,7 +51,12 @@ fn ask_linux(sequences: &[Sequence]) -> Vec<Vec<String>> {
 fn ask_engine(sequence: &Sequence) -> Vec<String> {
     let mut sim = Sim::new();
     for minor in 0..16 {
-        sim.add_disk(1, minor, &format!("/dev/ram{minor}"), Disk::new(131_072).without_discard());
+        sim.add_disk(
+            1,
+            minor,
+            &format!("/dev/ram{minor}"),
+            Disk::new(131_072).without_discard(),
+        );
     }
     for path in ["/dev/null", "/etc"] {
         sim.add_other_path(path);
@@ -99,26 +104,46 @@ fn difference(linux: &str, engine: &str) -> String {
         return format!("errno: Linux {linux_errno}, engine {engine_errno}");
     }
     let (linux, engine) = (unhex(linux).expect("hex"), unhex(engine).expect("hex"));
-    let at = linux.iter().zip(&engine).position(|(a, b)| a != b).unwrap_or(linux.len().min(engine.len()));
+    let at = linux
+        .iter()
+        .zip(&engine)
+        .position(|(a, b)| a != b)
+        .unwrap_or(linux.len().min(engine.len()));
     let around = |bytes: &[u8]| {
         let from = at / 8 * 8;
         let part = bytes.get(from..(from + 64).min(bytes.len())).unwrap_or_default();
         format!("{} {:?}", hex(part), String::from_utf8_lossy(part))
     };
-    format!("byte {at} of {}/{}:\n      Linux  {}\n      engine {}", linux.len(), engine.len(), around(&linux), around(&engine))
+    format!(
+        "byte {at} of {}/{}:\n      Linux  {}\n      engine {}",
+        linux.len(),
+        engine.len(),
+        around(&linux),
+        around(&engine)
+    )
 }
 
 fn compare(sequences: &[Sequence]) {
     let mut report = String::new();
     let mut compared = 0;
     for (sequence, linux) in sequences.iter().zip(ask_linux(sequences)) {
-        assert_eq!(sequence.requests.len(), linux.len(), "{}: an answer for each request", sequence.name);
+        assert_eq!(
+            sequence.requests.len(),
+            linux.len(),
+            "{}: an answer for each request",
+            sequence.name
+        );
         let engine = ask_engine(sequence);
         for (i, ((request, linux), engine)) in sequence.requests.iter().zip(&linux).zip(&engine).enumerate() {
             compared += 1;
             let (linux, engine) = (comparable(linux), comparable(engine));
             if linux != engine {
-                let _ = writeln!(report, "{} [{i}]: {request:?}\n    {}", sequence.name, difference(&linux, &engine));
+                let _ = writeln!(
+                    report,
+                    "{} [{i}]: {request:?}\n    {}",
+                    sequence.name,
+                    difference(&linux, &engine)
+                );
                 // What follows in a sequence is different because of this.
                 if sequence.name.starts_with("generated") {
                     break;
@@ -127,7 +152,11 @@ fn compare(sequences: &[Sequence]) {
         }
     }
     println!("{compared} requests compared");
-    assert!(report.is_empty(), "{} differences\n{report}", report.matches("]: nr").count());
+    assert!(
+        report.is_empty(),
+        "{} differences\n{report}",
+        report.matches("]: nr").count()
+    );
 }
 
 #[test]

@@ -27,7 +27,8 @@ impl Task {
             self.complete_cookie();
         }
         let mode = library.settings().mangling;
-        let unmangled = |text: &[u8], what| Result::Ok::<_, crate::Error>(BString::from(unmangle(text, what, mode)?.into_owned()));
+        let unmangled =
+            |text: &[u8], what| Result::Ok::<_, crate::Error>(BString::from(unmangle(text, what, mode)?.into_owned()));
         if mode != Mode::None {
             reply.name = unmangled(&reply.raw_name, What::Name)?;
             if kind != TaskType::Remove {
