@@ -28,7 +28,7 @@ impl Task {
         }
         let mode = library.settings().mangling;
         let unmangled =
-            |text: &[u8], what| Result::Ok::<_, crate::Error>(BString::from(unmangle(text, what, mode)?.into_owned()));
+            |text: &[u8], what| Ok::<_, crate::Error>(BString::from(unmangle(text, what, mode)?.into_owned()));
         if mode != Mode::None {
             reply.name = unmangled(&reply.raw_name, What::Name)?;
             if kind != TaskType::Remove {
