@@ -128,10 +128,29 @@ pub trait Host: Sized {
     /// [`crate::control::Control::events`].
     fn changed(&mut self);
 
+    /// Tells the rest of the system about a device, with the cookie that the request carried, and says whether there is
+    /// somebody to listen. Only then the reply has UEVENT_GENERATED, and libdevmapper waits until the listener (udev) has
+    /// completed the cookie; otherwise it completes it itself.
+    fn uevent(&mut self, id: DeviceId, event: Uevent, cookie: u32) -> bool {
+        let _ = (id, event, cookie);
+        false
+    }
+
     /// A table was refused; for the host's log.
     fn refused(&mut self, id: DeviceId, name: &[u8], error: &TableError) {
         let _ = (id, name, error);
     }
+}
+
+/// What [`Host::uevent`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uevent {
+    /// The device was resumed, or has a new table.
+    Change,
+    /// It has a new name or UUID.
+    Rename,
+    /// It is gone.
+    Remove,
 }
 
 /// A device that a host takes over, see [`Host::adopt`].

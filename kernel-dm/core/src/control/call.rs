@@ -24,6 +24,8 @@ pub(super) struct Call {
     pub(super) header: Header,
     /// How much of the buffer the request looks at.
     pub(super) limit: usize,
+    /// The request's event number, where it is a udev cookie.
+    pub(super) cookie: u32,
     secure: bool,
 }
 
@@ -94,6 +96,7 @@ impl Call {
         header.flags &= !(flag::SECURE_DATA | flag::BUFFER_FULL | flag::UEVENT_GENERATED | flag::DATA_OUT);
         let call = Self {
             command,
+            cookie: header.event_nr,
             header,
             limit,
             secure,

@@ -10,7 +10,7 @@ use dm_abi::ioctl::{NAME_LEN, UUID_LEN, decode_dev, encode_dev, flag};
 use super::Control;
 use super::call::{Call, Step};
 use super::registry::{Device, Geometry};
-use crate::host::{DeviceId, Host};
+use crate::host::{DeviceId, Host, Uevent};
 use crate::targets::{TYPES, TargetType};
 
 /// A name that nodes below the device directory can have.
@@ -73,9 +73,7 @@ impl<H: Host> Control<H> {
         if device.live.is_some() {
             device.event_nr = device.event_nr.wrapping_add(1);
         }
-        if device.visible {
-            call.header.flags |= flag::UEVENT_GENERATED;
-        }
+        let tell = device.visible;
         if is_uuid {
             self.registry.set_uuid(id, new);
         } else {
@@ -83,8 +81,18 @@ impl<H: Host> Control<H> {
             self.host.named(id, new);
         }
         self.happened();
+        if tell {
+            self.tell(call, id, Uevent::Rename);
+        }
         self.fill(call, id);
         Ok(())
+    }
+
+    /// Has the host tell the system, and notes it in the reply if somebody listens.
+    pub(super) fn tell(&mut self, call: &mut Call, id: DeviceId, event: Uevent) {
+        if self.host.uevent(id, event, call.cookie) {
+            call.header.flags |= flag::UEVENT_GENERATED;
+        }
     }
 
     pub(super) fn info(&mut self, call: &mut Call) -> Result<(), Errno> {

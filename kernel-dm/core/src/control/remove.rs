@@ -7,7 +7,7 @@ use dm_abi::ioctl::flag;
 
 use super::Control;
 use super::call::{Call, Step};
-use crate::host::{DeviceId, Host, SharedTable};
+use crate::host::{DeviceId, Host, SharedTable, Uevent};
 
 impl<H: Host> Control<H> {
     pub(super) fn remove(&mut self, call: &mut Call) -> Step {
@@ -26,7 +26,7 @@ impl<H: Host> Control<H> {
                 self.remove_unused(unused);
                 call.header.flags &= !flag::DEFERRED_REMOVE;
                 if visible {
-                    call.header.flags |= flag::UEVENT_GENERATED;
+                    self.tell(call, id, Uevent::Remove);
                 }
                 Ok(())
             }

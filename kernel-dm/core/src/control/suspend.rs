@@ -13,7 +13,7 @@ use dm_abi::ioctl::flag;
 use super::call::{Call, FlowStep, Step};
 use super::registry::Graph;
 use super::{Awaited, Control};
-use crate::host::{DeviceId, Host};
+use crate::host::{DeviceId, Host, Uevent};
 
 /// How far a suspend or resume has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +269,7 @@ impl<H: Host> Control<H> {
         match flow.stage {
             Stage::Undo(errno) => self.finish(call, flow, Err(errno)),
             _ => {
-                call.header.flags |= flag::UEVENT_GENERATED;
+                self.tell(call, flow.id, Uevent::Change);
                 self.finish(call, flow, Ok(()))
             }
         }

@@ -33,6 +33,7 @@ struct Fake {
     lost: BTreeSet<DevNo>,
     cannot_configure: bool,
     changes: u32,
+    cookies: Vec<u32>,
 }
 
 impl Fake {
@@ -137,6 +138,11 @@ impl Host for Fake {
 
     fn changed(&mut self) {
         self.changes += 1;
+    }
+
+    fn uevent(&mut self, _id: DeviceId, _event: crate::host::Uevent, cookie: u32) -> bool {
+        self.cookies.push(cookie);
+        true
     }
 
     fn refused(&mut self, _id: DeviceId, name: &[u8], error: &crate::table::TableError) {

@@ -52,6 +52,7 @@ fn load_and_query() {
         ),
         live
     );
+    assert_eq!(plane.control.host.cookies, [0x40_0000]);
     assert_eq!(plane.resume("a"), "305 tc=2 dev=fe00 name=a uuid=U-a ACT");
     assert_eq!(
         plane.line(query(Command::DevStatus)),
