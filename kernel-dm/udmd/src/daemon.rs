@@ -297,9 +297,8 @@ impl Daemon {
     /// Ends the process.
     pub fn end(&self) -> ! {
         let mut core = self.core();
-        if core.quit_holder {
-            core.control.host_mut().quit_holder();
-        }
+        let all = core.quit_holder;
+        core.control.host_mut().end(all);
         let _ = std::fs::remove_file(&self.socket);
         log!("ends");
         std::process::exit(0)

@@ -143,9 +143,12 @@ impl UdmHost {
         self.holder.save(state)
     }
 
-    /// Ends the holder.
-    pub fn quit_holder(&mut self) {
-        self.holder.quit();
+    /// Prepares the end of the daemon: with `all`, the holder's as well.
+    pub fn end(&mut self, all: bool) {
+        self.presentation.end();
+        if all {
+            self.holder.quit();
+        }
     }
 
     /// The number of a device.

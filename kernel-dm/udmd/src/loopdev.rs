@@ -121,6 +121,18 @@ pub fn set(index: u32, file: &str, value: &str) -> io::Result<()> {
     fs::write(sysfs(index, file), value)
 }
 
+/// Reads a number from a file of the loop device in sysfs.
+#[must_use]
+pub fn get(index: u32, file: &str) -> Option<u64> {
+    text(index, file)?.trim().parse().ok()
+}
+
+/// Reads a file of the loop device in sysfs.
+#[must_use]
+pub fn text(index: u32, file: &str) -> Option<String> {
+    fs::read_to_string(sysfs(index, file)).ok()
+}
+
 /// Whether a loop device of this number exists.
 #[must_use]
 pub fn exists(index: u32) -> bool {
@@ -209,17 +221,13 @@ impl LoopFile {
         Ok(info)
     }
 
-    /// Sets or clears [`AUTOCLEAR`]. Waits for all requests that are under way.
+    /// Clears [`AUTOCLEAR`]. Waits for all requests that are under way.
     ///
     /// # Errors
     /// ENXIO when it is bound to nothing.
-    pub fn set_autoclear(&self, on: bool) -> Result<(), Sys> {
+    pub fn clear_autoclear(&self) -> Result<(), Sys> {
         let mut info = self.info()?;
-        info.flags = if on {
-            info.flags | AUTOCLEAR
-        } else {
-            info.flags & !AUTOCLEAR
-        };
+        info.flags &= !AUTOCLEAR;
         // SAFETY: LOOP_SET_STATUS64 reads a struct loop_info64, which lives through the call.
         Sys::result(unsafe { libc::ioctl(self.0.as_raw_fd(), LOOP_SET_STATUS64, &raw const info) }).map(drop)
     }

@@ -109,6 +109,9 @@ pub trait Presentation: Send + Sync {
     /// gets errors, as before.
     fn remove_leftovers(&self, keep: &[DevNo]);
 
+    /// The daemon ends: undoes what no device needs.
+    fn end(&self);
+
     /// Makes a device of size 0. Its channel must be served as soon as `serve` was called with it: the rest of the work
     /// may wait for answers.
     ///

@@ -111,6 +111,7 @@ fn data_go_through_to_two_components() {
     assert_eq!(device.remove().unwrap_err(), dm_abi::errno::Errno::EBUSY);
     drop(file);
     device.remove().unwrap();
+    presentation.end();
     assert!(
         !std::path::Path::new("/dev")
             .join(format!("loop{}", device.dev().minor))

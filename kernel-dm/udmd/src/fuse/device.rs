@@ -11,6 +11,7 @@ use nix::errno::Errno as Sys;
 
 use super::channel::FuseChannel;
 use super::mount;
+use super::spares::{self, Spares};
 use crate::closer;
 use crate::log;
 use crate::loopdev::{self, LoopFile};
@@ -21,7 +22,7 @@ const FIRST_INDEX: u32 = 256;
 /// Number of loop devices that are tried.
 const INDEX_COUNT: u32 = 1 << 16;
 /// `max_sectors_kb`: the most that one FUSE request carries.
-const MAX_SECTORS_KB: &str = "1024";
+const MAX_SECTORS_KB: u64 = 1024;
 /// Block size of a device without a table, in bytes.
 const BLOCK: u32 = 512;
 
@@ -30,12 +31,16 @@ const BLOCK: u32 = 512;
 pub struct FuseLoop {
     /// What the devices show as the name of their file; tells the devices of several daemons apart.
     mark: String,
+    spares: Arc<Spares>,
 }
 
 impl FuseLoop {
     /// Marks its devices with a text of at most 63 bytes.
     pub fn new(mark: String) -> Self {
-        Self { mark }
+        Self {
+            mark,
+            spares: Arc::default(),
+        }
     }
 
     /// Binds the loop device `index`, and gives `None` when it is in use.
@@ -50,8 +55,10 @@ impl FuseLoop {
             }
         };
         let result = Self::bind_existing(index, file, &self.mark);
-        if created && result.is_err() {
-            delete(index);
+        match &result {
+            Ok(Some(_)) => self.spares.used(index),
+            Err(_) if created => spares::delete(index),
+            _ => {}
         }
         Ok(result?.map(|dev| FuseDeviceNumber {
             index,
@@ -82,7 +89,9 @@ impl FuseLoop {
         if !direct {
             log!("/dev/loop{index} does not take direct I/O: it will be slow");
         }
-        if let Err(error) = loopdev::set(index, "queue/max_sectors_kb", MAX_SECTORS_KB) {
+        if loopdev::get(index, "queue/max_sectors_kb") != Some(MAX_SECTORS_KB)
+            && let Err(error) = loopdev::set(index, "queue/max_sectors_kb", &MAX_SECTORS_KB.to_string())
+        {
             log!("/dev/loop{index}: max_sectors_kb cannot be set: {error}");
         }
         Ok(Some(dev))
@@ -102,17 +111,28 @@ impl Presentation for FuseLoop {
                 continue;
             };
             let Ok(file) = LoopFile::open(dev) else { continue };
-            let ours = file.info().is_ok_and(|info| {
-                let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
-                info.file_name[..len] == *self.mark.as_bytes()
-            });
+            let ours = match file.info() {
+                Ok(info) => {
+                    let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
+                    info.file_name[..len] == *self.mark.as_bytes()
+                }
+                // Its FUSE connection is gone for good, whosever it was.
+                Err(Sys::ENOTCONN | Sys::ECONNABORTED) => {
+                    loopdev::text(index, "loop/backing_file").is_some_and(|path| path.trim() == "/")
+                }
+                Err(_) => false,
+            };
             if ours {
                 log!("/dev/loop{index} is left over from an earlier daemon: removed");
                 let _ = file.unbind();
                 drop(file);
-                delete(index);
+                spares::delete(index);
             }
         }
+    }
+
+    fn end(&self) {
+        self.spares.clear();
     }
 
     fn create(&self, minor: Option<u32>, serve: &mut dyn FnMut(Arc<dyn Channel>)) -> Result<Arc<dyn Device>, Errno> {
@@ -143,16 +163,15 @@ impl Presentation for FuseLoop {
                 found.ok_or(Errno::ENOSPC)?
             }
         };
-        Ok(Arc::new(FuseDevice::new(number, channel)))
+        Ok(Arc::new(FuseDevice::new(number, channel, self.spares.clone())))
     }
 
     fn adopt(&self, lifeline: OwnedFd, dev: DevNo, limits: Option<Limits>) -> Result<Arc<dyn Device>, Errno> {
         let index = loopdev::index_of(dev)
             .filter(|&index| loopdev::is_bound(index))
             .ok_or(Errno::ENODEV)?;
-        let block = std::fs::read_to_string(loopdev::sysfs(index, "queue/logical_block_size"))
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
+        let block = loopdev::get(index, "queue/logical_block_size")
+            .and_then(|block| u32::try_from(block).ok())
             .unwrap_or(BLOCK);
         let bytes = limits.map_or(0, |limits| limits.sectors << 9);
         let channel = Arc::new(FuseChannel::new(lifeline, bytes, block));
@@ -161,7 +180,7 @@ impl Presentation for FuseLoop {
             dev,
             created: index >= FIRST_INDEX,
         };
-        Ok(Arc::new(FuseDevice::new(number, channel)))
+        Ok(Arc::new(FuseDevice::new(number, channel, self.spares.clone())))
     }
 }
 
@@ -181,13 +200,15 @@ struct FuseDevice {
     /// The loop device was made by the daemon, and goes with the device.
     created: bool,
     channel: Arc<FuseChannel>,
+    spares: Arc<Spares>,
     /// What the machine was told last.
     told: Mutex<Option<Limits>>,
 }
 
 impl FuseDevice {
-    fn new(number: FuseDeviceNumber, channel: Arc<FuseChannel>) -> Self {
+    fn new(number: FuseDeviceNumber, channel: Arc<FuseChannel>, spares: Arc<Spares>) -> Self {
         Self {
+            spares,
             index: number.index,
             dev: number.dev,
             created: number.created,
@@ -205,8 +226,12 @@ impl FuseDevice {
                 log!("/dev/loop{}: block size {block} cannot be set: {errno}", self.index);
             }
         }
+        // Writing waits for all requests, so only what changes is written.
+        let accepts = loopdev::get(self.index, "queue/discard_max_bytes").is_some_and(|most| most > 0);
         let most = if limits.discard { "4294966784" } else { "0" };
-        if let Err(error) = loopdev::set(self.index, "queue/discard_max_bytes", most) {
+        if accepts != limits.discard
+            && let Err(error) = loopdev::set(self.index, "queue/discard_max_bytes", most)
+        {
             log!("/dev/loop{}: discard_max_bytes cannot be set: {error}", self.index);
         }
     }
@@ -265,7 +290,8 @@ impl Device for FuseDevice {
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(()),
             Err(error) => return Err(from_io(&error)),
         };
-        match looped.set_autoclear(true) {
+        // Without waiting for requests; when others have it open, it only sets AUTOCLEAR.
+        match looped.unbind() {
             Ok(()) => {}
             Err(Sys::ENXIO) => return Ok(()),
             Err(errno) => return Err(from_sys(errno)),
@@ -274,7 +300,7 @@ impl Device for FuseDevice {
         if loopdev::is_bound(self.index)
             && let Ok(looped) = LoopFile::open(self.dev)
         {
-            match looped.set_autoclear(false) {
+            match looped.clear_autoclear() {
                 Ok(()) => {
                     closer::close_later(looped.0);
                     return Err(Errno::EBUSY);
@@ -285,7 +311,7 @@ impl Device for FuseDevice {
             }
         }
         if self.created {
-            delete(self.index);
+            self.spares.add(self.index);
         }
         Ok(())
     }
@@ -297,18 +323,6 @@ impl Device for FuseDevice {
     fn resend(&self) -> Result<(), Errno> {
         self.channel.resend()
     }
-}
-
-/// Deletes an unbound loop device that the daemon made. Whoever looks at it just now, such as udev, is waited for a little.
-fn delete(index: u32) {
-    for _ in 0..20 {
-        match loopdev::delete(index) {
-            Err(Sys::EBUSY) if loopdev::is_bound(index) => return,
-            Err(Sys::EBUSY) => std::thread::sleep(Duration::from_millis(5)),
-            _ => return,
-        }
-    }
-    log!("/dev/loop{index} is unbound and could not be deleted: somebody has it open");
 }
 
 fn from_sys(errno: Sys) -> Errno {

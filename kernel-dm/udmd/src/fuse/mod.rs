@@ -7,5 +7,6 @@ mod abi;
 mod channel;
 mod device;
 mod mount;
+mod spares;
 
 pub use device::FuseLoop;
