@@ -1,1 +1,0 @@
-//! The dependency tree: preload, suspend, resume, activate, deactivate in the right order.
