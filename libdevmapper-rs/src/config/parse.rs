@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bstr::ByteSlice;
+
 use crate::log::Raw;
 
 use super::index::{ChildIndex, Place};
@@ -280,10 +282,7 @@ impl<'i> Lexer<'i> {
 
 /// The text from its start to the first NUL at or behind `from`.
 fn until_nul(full: &[u8], from: usize) -> &[u8] {
-    full[from..]
-        .iter()
-        .position(|&byte| byte == 0)
-        .map_or(full, |length| &full[..from + length])
+    full[from..].find_byte(0).map_or(full, |length| &full[..from + length])
 }
 
 /// Undoes the escapes of a double-quoted string: `\"` and `\\`; other backslashes stay.
