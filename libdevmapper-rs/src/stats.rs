@@ -1,1 +1,0 @@
-//! Device-mapper statistics: regions, areas, groups, histograms.
