@@ -90,6 +90,14 @@ impl Buffer {
         unsafe { self.payload_ptr(offset).write_bytes(0, len) };
     }
 
+    /// Has the kernel give all pages.
+    fn touch(&mut self) {
+        for offset in (0..self.capacity).step_by(4096) {
+            self.set(offset, 0);
+        }
+        std::hint::black_box(self.base);
+    }
+
     /// Sets one byte of the payload.
     ///
     /// # Panics
@@ -112,8 +120,8 @@ impl Drop for Buffer {
 
 /// The buffers that all devices of a thread share.
 ///
-/// They are made at the start, so that I/O in low memory does not wait for memory that only I/O can free. When they are
-/// used up (requests that a suspended device holds keep theirs) more are made, and freed after use.
+/// They are made at the start, the first of them with their memory, so that I/O in low memory does not wait for memory that
+/// only I/O can free. When they are used up (requests that a suspended device holds keep theirs) more are made, and freed after use.
 #[derive(Debug)]
 pub struct Pool {
     large: Vec<Buffer>,
@@ -125,17 +133,27 @@ pub struct Pool {
 const LARGE_COUNT: usize = 32;
 /// Number of small buffers.
 const SMALL_COUNT: usize = 256;
+/// How many of the large ones have memory before they are used.
+const LARGE_RESIDENT: usize = 4;
+/// How many of the small ones have memory before they are used.
+const SMALL_RESIDENT: usize = 64;
 
 impl Pool {
     /// Makes the buffers; `None` when there is no memory.
     #[must_use]
     pub fn new() -> Option<Self> {
         let make = |count, size| (0..count).map(|_| Buffer::new(size)).collect::<Option<Vec<_>>>();
-        Some(Self {
+        let mut pool = Self {
             large: make(LARGE_COUNT, MAX_PAYLOAD)?,
             small: make(SMALL_COUNT, SMALL)?,
             extra_bytes: 0,
-        })
+        };
+        // Those that are taken first have their memory from the start.
+        let first = pool.large.iter_mut().rev().take(LARGE_RESIDENT);
+        first
+            .chain(pool.small.iter_mut().rev().take(SMALL_RESIDENT))
+            .for_each(Buffer::touch);
+        Some(pool)
     }
 
     /// A buffer for at least `len` bytes; `None` when there is no memory at all.

@@ -183,8 +183,12 @@ impl UdmHost {
             .collect()
     }
 
-    /// Takes the changes that wait until requests flow. They may have to wait for requests, so they are made without any lock.
+    /// Takes the changes that wait until requests flow. They may have to wait for requests, so they are made without any
+    /// lock, and not while requests are held.
     pub fn take_unsettled(&mut self) -> Vec<(Arc<dyn Device>, Limits)> {
+        if self.unsettled.is_empty() || self.devices.values().any(|presented| presented.mapped.is_closed()) {
+            return Vec::new();
+        }
         std::mem::take(&mut self.unsettled)
     }
 
@@ -304,8 +308,9 @@ impl Host for UdmHost {
             return Err(Errno::ENXIO);
         };
         let mapped = presented.mapped.clone();
-        // The removal waits in the kernel for all requests, also for those that a closed gate would hold for ever.
-        if mapped.held() > 0 || (mapped.is_closed() && mounts::users(presented.device.dev()) > 0) {
+        // The removal itself would find out as well, but would then have to wait for all requests that are under way, also
+        // those that a closed gate holds.
+        if mapped.held() > 0 || mounts::users(presented.device.dev()) > 0 {
             return Err(Errno::EBUSY);
         }
         mapped.set_failing(true);

@@ -6,9 +6,10 @@ mod common;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use common::{Aligned, Daemon, Disk, Name, SECTOR, eventually, linear, run};
-use dm_abi::ioctl::{Command as Dm, flag, reply};
+use dm_abi::ioctl::{Command as Dm, decode_dev, encode_dev, flag, reply};
 
 const MIB: u64 = 1 << 20;
 
@@ -223,6 +224,88 @@ fn stacked_devices_and_other_targets() {
     drop(file);
     client.remove("upper").unwrap();
     client.remove("lower").unwrap();
+}
+
+#[test]
+fn numbers_are_given_on_request_and_refused_when_taken() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let taken: u32 = disk.number().strip_prefix("7:").unwrap().parse().unwrap();
+    let wanted = 3000 + std::process::id() % 1000;
+    let buffer = |name: &str, minor: u32| {
+        let mut buffer = common::request(Name::Name(name), flag::PERSISTENT_DEV, 0, &[]);
+        buffer[40..48].copy_from_slice(&encode_dev(7, minor).to_ne_bytes());
+        buffer
+    };
+    client.send(Dm::DevCreate.number(), &buffer("n", wanted));
+    let (header, _) = client.answer().unwrap();
+    assert_eq!(decode_dev(header.dev), (7, wanted));
+    assert!(Path::new(&format!("/dev/loop{wanted}")).exists());
+    for minor in [wanted, taken] {
+        client.send(Dm::DevCreate.number(), &buffer("m", minor));
+        assert_eq!(client.answer().unwrap_err(), libc::ENXIO);
+    }
+    client.remove("n").unwrap();
+    eventually("the node is gone", || {
+        !Path::new(&format!("/dev/loop{wanted}")).exists()
+    });
+}
+
+#[test]
+fn a_deferred_removal_follows_the_last_close() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.make("later", &[linear(0, 1024, &disk, 0)]);
+    let file = volume.open();
+    let (header, _) = client
+        .call(Dm::DevRemove, Name::Name("later"), flag::DEFERRED_REMOVE, 0, &[])
+        .unwrap();
+    assert!(header.flags & flag::DEFERRED_REMOVE != 0);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    file.write_all_at(&Aligned::pattern(4096, 1), 0).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    eventually("it is removed", || {
+        client.call(Dm::DevStatus, Name::Name("later"), 0, 0, &[]).is_err()
+    });
+    assert!(disk.read(0, 8) == *Aligned::pattern(4096, 1));
+}
+
+#[test]
+fn delays_and_damage() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let slow = client.make("slow", &[(0, 1024, "delay", format!("{} 0 3600000", disk.path))]);
+    let bad = client.make(
+        "bad",
+        &[(
+            0,
+            8,
+            "flakey",
+            format!("{} 1024 0 1 5 corrupt_bio_byte 5 r 170 0", disk.path),
+        )],
+    );
+    let mut read = Aligned::new(4096);
+    bad.open_direct().read_exact_at(&mut read, 0).unwrap();
+    assert_eq!(read.iter().position(|&byte| byte != 0), Some(4));
+    assert_eq!(read[4], 170);
+    std::thread::scope(|scope| {
+        let written = scope.spawn(|| slow.open_direct().write_all_at(&Aligned::pattern(4096, 8), 0));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!written.is_finished());
+        // What is delayed for an hour is done at once when the device is suspended.
+        let suspend = flag::SUSPEND | flag::SKIP_LOCKFS;
+        client
+            .call(Dm::DevSuspend, Name::Name("slow"), suspend, 0, &[])
+            .unwrap();
+        written.join().unwrap().unwrap();
+    });
+    assert!(disk.read(0, 8) == *Aligned::pattern(4096, 8));
+    client.remove("slow").unwrap();
+    client.remove("bad").unwrap();
 }
 
 #[test]

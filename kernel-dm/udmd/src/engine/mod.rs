@@ -2,6 +2,7 @@
 
 mod mapped;
 mod notify;
+mod pieces;
 mod reactor;
 mod request;
 mod ring;

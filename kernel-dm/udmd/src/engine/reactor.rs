@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dm_abi::errno::Errno;
-use dm_core::host::{Component, DeviceId};
-use dm_core::io::{Bio, Op, Piece, Verb};
+use dm_core::host::DeviceId;
+use dm_core::io::{Bio, Op};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use slab::Slab;
 
 use super::mapped::Entry;
-use super::request::{Delayed, Frame, Job, Origin, Work};
+use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
 use crate::buffer::{Buffer, MAX_PAYLOAD, Pool};
@@ -26,8 +26,6 @@ use crate::present::{Answer, Channel, Received};
 const TURN: usize = 64;
 /// Memory beyond the pool, in bytes, above which no more requests are taken in while none is held.
 const EXTRA: usize = 256 << 20;
-/// Devices stacked on each other.
-const MAX_DEPTH: usize = 64;
 /// Poll key of the inbox.
 const INBOX: u64 = 0;
 
@@ -91,27 +89,27 @@ struct Served {
     ready: bool,
 }
 
-struct Reactor {
-    shared: Arc<Shared>,
-    events: Sender<DeviceId>,
+pub(super) struct Reactor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) events: Sender<DeviceId>,
     inbox: Arc<Inbox>,
-    ring: Ring,
-    pool: Pool,
+    pub(super) ring: Ring,
+    pub(super) pool: Pool,
     /// Where the next request is read to.
     landing: Buffer,
     served: HashMap<u64, Served>,
     next_key: u64,
     /// Keys of devices that may have requests.
     ready: VecDeque<u64>,
-    frames: Slab<Frame>,
-    jobs: Slab<Job>,
+    pub(super) frames: Slab<Frame>,
+    pub(super) jobs: Slab<Job>,
     /// Frames to let in.
-    entering: VecDeque<usize>,
+    pub(super) entering: VecDeque<usize>,
     held: HashMap<DeviceId, VecDeque<usize>>,
     held_count: usize,
     /// By time in milliseconds and order.
-    delayed: BTreeMap<(u64, u64), Delayed>,
-    next_delayed: u64,
+    pub(super) delayed: BTreeMap<(u64, u64), Delayed>,
+    pub(super) next_delayed: u64,
 }
 
 impl Reactor {
@@ -299,7 +297,7 @@ impl Reactor {
         Some(buffer)
     }
 
-    fn enter_all(&mut self) {
+    pub(super) fn enter_all(&mut self) {
         while let Some(index) = self.entering.pop_front() {
             self.enter(index);
         }
@@ -366,243 +364,7 @@ impl Reactor {
         self.held.entry(frame.device.id).or_default().push_back(index);
     }
 
-    fn start_piece(&mut self, index: usize, piece: Piece, now: u64) {
-        if let Verb::Remap { delay_ms, .. } = piece.verb
-            && delay_ms > 0
-        {
-            let due = now.saturating_add(u64::from(delay_ms));
-            self.delayed
-                .insert((due, self.next_delayed), Delayed { frame: index, piece });
-            self.next_delayed += 1;
-            return;
-        }
-        self.do_piece(index, piece);
-    }
-
-    fn start_due(&mut self) {
-        if self.delayed.is_empty() {
-            return;
-        }
-        let now = now_ms();
-        while let Some(entry) = self.delayed.first_entry()
-            && entry.key().0 <= now
-        {
-            let delayed = entry.remove();
-            self.delay_over(delayed);
-        }
-    }
-
-    fn delay_over(&mut self, delayed: Delayed) {
-        let Delayed { frame: index, piece } = delayed;
-        let frame = &self.frames[index];
-        if let Some(table) = &frame.table {
-            table.delay_over(&frame.bio, &piece);
-        }
-        self.do_piece(index, piece);
-        self.enter_all();
-    }
-
-    fn do_piece(&mut self, index: usize, piece: Piece) {
-        let frame = &self.frames[index];
-        let carries = matches!(frame.bio.op, Op::Read | Op::Write);
-        let bytes = |sectors: u64| usize::try_from(sectors << 9).unwrap_or(usize::MAX);
-        let data = if carries { frame.data + bytes(piece.offset) } else { 0 };
-        match piece.verb {
-            Verb::Drop => self.piece_done(index, Ok(())),
-            Verb::Fail(errno) => self.piece_done(index, Err(errno)),
-            Verb::Zero => {
-                let root = frame.root;
-                if frame.bio.op == Op::Read
-                    && let Some(buffer) = &mut self.frames[root].buffer
-                {
-                    buffer.zero(data, bytes(piece.sectors));
-                }
-                self.piece_done(index, Ok(()));
-            }
-            Verb::Remap {
-                component,
-                sector,
-                corrupt,
-                ..
-            } => {
-                let (root, first) = (frame.root, frame.data);
-                let op = frame.bio.op;
-                let corrupt = corrupt.filter(|_| carries).map(|corrupt| {
-                    (
-                        first.saturating_add(usize::try_from(corrupt.byte).unwrap_or(usize::MAX)),
-                        corrupt.value,
-                    )
-                });
-                if op == Op::Write
-                    && let Some((byte, value)) = corrupt
-                    && let Some(buffer) = &mut self.frames[root].buffer
-                    && byte < buffer.capacity()
-                {
-                    buffer.set(byte, value);
-                }
-                self.remap(
-                    index,
-                    piece,
-                    component,
-                    sector,
-                    data,
-                    corrupt.filter(|_| op == Op::Read),
-                );
-            }
-        }
-    }
-
-    fn remap(
-        &mut self,
-        index: usize,
-        piece: Piece,
-        component: u32,
-        sector: u64,
-        data: usize,
-        corrupt: Option<(usize, u8)>,
-    ) {
-        let frame = &self.frames[index];
-        let bio = Bio {
-            sector,
-            sectors: piece.sectors,
-            ..frame.bio
-        };
-        let target = frame
-            .table
-            .as_ref()
-            .and_then(|table| table.components().get(component as usize))
-            .cloned();
-        match target {
-            None => self.piece_done(index, Err(Errno::EIO)),
-            Some(Component::Host(opened)) => {
-                let work = match bio.op {
-                    Op::Read => Work::Read,
-                    Op::Write => Work::Write { durable: bio.fua },
-                    Op::Flush => Work::Flush,
-                    Op::Discard | Op::WriteZeroes => Work::Zero { unmap: frame.unmap },
-                };
-                self.start_job(Job {
-                    frame: index,
-                    piece,
-                    work,
-                    component: opened.handle,
-                    position: bio.sector << 9,
-                    len: bio.sectors << 9,
-                    done: 0,
-                    data,
-                    corrupt,
-                });
-            }
-            Some(Component::Mapped { id, .. }) => {
-                let (root, unmap) = (frame.root, frame.unmap);
-                let device = self.shared.device(id);
-                let Some(device) = device.filter(|_| self.depth(index) < MAX_DEPTH) else {
-                    return self.piece_done(index, Err(Errno::EIO));
-                };
-                let child = self.frames.insert(Frame {
-                    origin: Origin::Frame(index, piece),
-                    root,
-                    data,
-                    device,
-                    bio,
-                    unmap,
-                    table: None,
-                    buffer: None,
-                    pending: 0,
-                    error: None,
-                });
-                self.entering.push_back(child);
-            }
-        }
-    }
-
-    fn depth(&self, mut index: usize) -> usize {
-        let mut depth = 1;
-        while let Origin::Frame(above, _) = self.frames[index].origin {
-            index = above;
-            depth += 1;
-        }
-        depth
-    }
-
-    fn start_job(&mut self, job: Job) {
-        let index = self.jobs.insert(job);
-        self.start_inserted(index);
-    }
-
-    fn start_inserted(&mut self, index: usize) {
-        let job = &self.jobs[index];
-        let root = self.frames[job.frame].root;
-        let data = match (&self.frames[root].buffer, job.work) {
-            (Some(buffer), Work::Read | Work::Write { .. }) => {
-                // The kernel must not touch memory that is not the buffer's, whatever the table says.
-                let end = usize::try_from(job.len).ok().and_then(|len| job.data.checked_add(len));
-                if end.is_none_or(|end| end > buffer.capacity()) {
-                    return self.job_failed(index, Errno::EIO);
-                }
-                buffer.payload_ptr(job.data)
-            }
-            (None, Work::Read | Work::Write { .. }) => return self.job_failed(index, Errno::EIO),
-            _ => std::ptr::null_mut(),
-        };
-        self.ring.start(index, job, data);
-    }
-
-    fn job_failed(&mut self, index: usize, errno: Errno) {
-        let job = self.jobs.remove(index);
-        self.tell_failed(job.frame, &job.piece, errno);
-        self.piece_done(job.frame, Err(errno));
-    }
-
-    /// Tells a table that one of its components failed.
-    fn tell_failed(&self, index: usize, piece: &Piece, errno: Errno) {
-        let frame = &self.frames[index];
-        if errno != Errno::EOPNOTSUPP
-            && let Some(table) = &frame.table
-            && table.piece_failed(&frame.bio, piece)
-        {
-            // Nobody listens only when the daemon is about to end.
-            let _ = self.events.send(frame.device.id);
-        }
-    }
-
-    fn job_done(&mut self, index: usize, result: i32) {
-        let job = &mut self.jobs[index];
-        if result < 0 {
-            match (-result, job.work) {
-                (libc::EINTR | libc::EAGAIN, _) => return self.start_inserted(index),
-                // The component cannot give up storage: write the zeroes.
-                (libc::EOPNOTSUPP, Work::Zero { unmap: true }) => {
-                    job.work = Work::Zero { unmap: false };
-                    return self.start_inserted(index);
-                }
-                (errno, _) => return self.job_failed(index, Errno(errno)),
-            }
-        }
-        if matches!(job.work, Work::Read | Work::Write { .. }) {
-            let moved = u64::from(result.unsigned_abs());
-            job.done += moved;
-            if job.done < job.len {
-                // A part that does not end at a block cannot be continued.
-                if moved == 0 || !job.done.is_multiple_of(u64::from(job.component.block())) {
-                    return self.job_failed(index, Errno::EIO);
-                }
-                return self.start_inserted(index);
-            }
-        }
-        let job = self.jobs.remove(index);
-        if let Some((byte, value)) = job.corrupt {
-            let root = self.frames[job.frame].root;
-            if let Some(buffer) = &mut self.frames[root].buffer
-                && byte < buffer.capacity()
-            {
-                buffer.set(byte, value);
-            }
-        }
-        self.piece_done(job.frame, Ok(()));
-    }
-
-    fn piece_done(&mut self, index: usize, result: Result<(), Errno>) {
+    pub(super) fn piece_done(&mut self, index: usize, result: Result<(), Errno>) {
         let frame = &mut self.frames[index];
         frame.pending -= 1;
         if let Err(errno) = result {

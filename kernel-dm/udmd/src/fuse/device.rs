@@ -23,6 +23,8 @@ const FIRST_INDEX: u32 = 256;
 const INDEX_COUNT: u32 = 1 << 16;
 /// `max_sectors_kb`: the most that one FUSE request carries.
 const MAX_SECTORS_KB: u64 = 1024;
+/// How long a removal waits for the kernel.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Block size of a device without a table, in bytes.
 const BLOCK: u32 = 512;
 
@@ -217,6 +219,26 @@ impl FuseDevice {
         }
     }
 
+    /// Takes back that the device goes at its last close. False when that did not succeed soon: the kernel waits for the
+    /// requests that are under way, which may in turn wait for the caller.
+    fn stay(&self) -> bool {
+        let (done, wait) = std::sync::mpsc::channel();
+        let dev = self.dev;
+        let started = std::thread::Builder::new().spawn(move || {
+            let result = match LoopFile::open(dev) {
+                Ok(looped) => {
+                    let result = looped.clear_autoclear();
+                    closer::close_later(looped.0);
+                    result
+                }
+                Err(error) => Err(Sys::from_raw(error.raw_os_error().unwrap_or(libc::EIO))),
+            };
+            // Its last user may have closed it before.
+            let _ = done.send(matches!(result, Ok(()) | Err(Sys::ENXIO)));
+        });
+        started.is_ok() && wait.recv_timeout(CLOSE_WAIT) == Ok(true)
+    }
+
     /// Block size and discards. Both wait in the kernel for the requests that are under way.
     fn set_queue_limits(&self, looped: &LoopFile, limits: Limits) {
         let block = limits.logical_block_size.max(BLOCK);
@@ -282,7 +304,7 @@ impl Device for FuseDevice {
     }
 
     fn remove(&self) -> Result<(), Errno> {
-        if !closer::wait(Duration::from_secs(2)) {
+        if !closer::wait(CLOSE_WAIT) {
             return Err(Errno::EBUSY);
         }
         let looped = match LoopFile::open(self.dev) {
@@ -296,18 +318,15 @@ impl Device for FuseDevice {
             Err(Sys::ENXIO) => return Ok(()),
             Err(errno) => return Err(from_sys(errno)),
         }
-        drop(looped);
-        if loopdev::is_bound(self.index)
-            && let Ok(looped) = LoopFile::open(self.dev)
-        {
-            match looped.clear_autoclear() {
-                Ok(()) => {
-                    closer::close_later(looped.0);
-                    return Err(Errno::EBUSY);
-                }
-                // Its last user has closed it between the two looks.
-                Err(Sys::ENXIO) => {}
-                Err(errno) => return Err(from_sys(errno)),
+        closer::close_later(looped.0);
+        let closed = closer::wait(CLOSE_WAIT);
+        if loopdev::is_bound(self.index) {
+            if !closed || !self.stay() {
+                log!("/dev/loop{}: is in use, and may go at its last close", self.index);
+                return Err(Errno::EBUSY);
+            }
+            if loopdev::is_bound(self.index) {
+                return Err(Errno::EBUSY);
             }
         }
         if self.created {
