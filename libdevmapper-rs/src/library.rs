@@ -21,6 +21,9 @@ use crate::udev::Udev;
 /// Environment variable with the default mangling mode: `none`, `auto` or `hex`.
 const ENV_MANGLING: &str = "DM_DEFAULT_NAME_MANGLING_MODE";
 
+/// Major number of the driver interface.
+const INTERFACE: u32 = 4;
+
 /// What the driver is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Driver {
@@ -196,12 +199,15 @@ impl Library {
 
     /// Notes the version that a reply carried.
     pub(crate) fn note_driver_version(&self, version: [u32; 3]) {
-        *lock(&self.driver) = Driver::Version(version);
+        // A refused request with SECURE_DATA comes back as zeros.
+        if version[0] == INTERFACE {
+            *lock(&self.driver) = Driver::Version(version);
+        }
     }
 
     /// Whether the driver is version 4 and its minor at least this. False before the first contact.
     pub(crate) fn driver_has(&self, minor: u32) -> bool {
-        matches!(*lock(&self.driver), Driver::Version([4, m, _]) if m >= minor)
+        matches!(*lock(&self.driver), Driver::Version([_, m, _]) if m >= minor)
     }
 
     /// Version known so far.

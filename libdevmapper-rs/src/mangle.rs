@@ -5,9 +5,8 @@
 
 use std::borrow::Cow;
 
-use bstr::BStr;
-
 use crate::error::{Error, Result};
+use crate::log::Raw;
 
 /// What is done to names and uuids on their way to and from the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -76,7 +75,7 @@ fn refuse_twice(text: &[u8], what: What) -> Error {
     refuse(format!(
         "The {} \"{}\" seems to be mangled more than once. This is not allowed in auto mode.",
         what.text(),
-        BStr::new(text)
+        Raw(text)
     ))
 }
 
@@ -86,26 +85,31 @@ fn refuse_twice(text: &[u8], what: What) -> Error {
 /// Logged. In mode [`Mode::Auto`] a string that mixes escapes with characters that need one, or that is mangled twice;
 /// in all modes a result longer than [`What::max_len`].
 pub fn mangle(text: &[u8], what: What, mode: Mode) -> Result<Cow<'_, [u8]>> {
-    let mangled = match mode {
-        Mode::None => Cow::Borrowed(text),
-        Mode::Auto => mangle_auto(text, what)?,
-        Mode::Hex if text.iter().all(|&b| is_allowed(b)) => Cow::Borrowed(text),
-        Mode::Hex => Cow::Owned(escape(text)),
-    };
+    match mode {
+        Mode::None => limited(Cow::Borrowed(text), text, what),
+        Mode::Auto if is_mangled_twice(text) => Err(refuse_twice(text, what)),
+        Mode::Auto => mangle_once(text, what),
+        Mode::Hex if text.iter().all(|&b| is_allowed(b)) => limited(Cow::Borrowed(text), text, what),
+        Mode::Hex => limited(Cow::Owned(escape(text)), text, what),
+    }
+}
+
+fn limited<'a>(mangled: Cow<'a, [u8]>, text: &[u8], what: What) -> Result<Cow<'a, [u8]>> {
     if mangled.len() > what.max_len() {
         return Err(refuse(format!(
             "Mangled form of the {} too long for \"{}\".",
             what.text(),
-            BStr::new(text)
+            Raw(text)
         )));
     }
     Ok(mangled)
 }
 
-fn mangle_auto(text: &[u8], what: What) -> Result<Cow<'_, [u8]>> {
-    if is_mangled_twice(text) {
-        return Err(refuse_twice(text, what));
-    }
+/// Mangles a string unless it is mangled already.
+///
+/// # Errors
+/// As of [`mangle`] in mode [`Mode::Auto`], but a string may be mangled twice.
+pub fn mangle_once(text: &[u8], what: What) -> Result<Cow<'_, [u8]>> {
     let (mut units, mut needs, mut broken) = (false, false, false);
     let mut rest = text;
     while let Some(&first) = rest.first() {
@@ -123,14 +127,15 @@ fn mangle_auto(text: &[u8], what: What) -> Result<Cow<'_, [u8]>> {
         return Err(refuse(format!(
             "The {} \"{}\" contains mixed mangled and unmangled characters or it's already mangled improperly.",
             what.text(),
-            BStr::new(text)
+            Raw(text)
         )));
     }
-    Ok(if needs {
+    let mangled = if needs {
         Cow::Owned(escape(text))
     } else {
         Cow::Borrowed(text)
-    })
+    };
+    limited(mangled, text, what)
 }
 
 fn escape(text: &[u8]) -> Vec<u8> {
@@ -163,42 +168,49 @@ pub fn unmangle(text: &[u8], what: What, mode: Mode) -> Result<Cow<'_, [u8]>> {
         return Err(refuse(format!(
             "The {} \"{}\" should be mangled but it contains blacklisted characters.",
             what.text(),
-            BStr::new(text)
+            Raw(text)
         )));
     }
+    Ok(decode(text, what))
+}
+
+/// Decodes each escape once, whatever else the text holds. What only looks like an escape stays.
+#[must_use]
+pub fn decode(text: &[u8], what: What) -> Cow<'_, [u8]> {
     if !text.contains(&b'\\') {
-        return Ok(Cow::Borrowed(text));
+        return Cow::Borrowed(text);
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
-        let Some(code) = rest.strip_prefix(b"\\x") else {
-            out.push(first);
-            rest = tail;
-            continue;
-        };
+        let code = rest.strip_prefix(b"\\x");
         let digit = |at: usize| {
-            code.get(at)
-                .and_then(|&b| (b as char).to_digit(16))
-                .and_then(|d| u8::try_from(d).ok())
+            let byte = *code?.get(at)?;
+            (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
         };
-        let (Some(high), Some(low)) = (digit(0), digit(1)) else {
-            // The C library loses the tail here; so do names that LVM2 shows.
+        if let (Some(high), Some(low)) = (digit(0), digit(1)) {
+            out.push(high << 4 | low);
+            rest = rest.get(4..).unwrap_or_default();
+            continue;
+        }
+        if code.is_some() {
+            // The C library loses the rest of the string, which can make two names one.
             crate::log_debug!(
                 "Hex encoding mismatch detected in the {} \"{}\"",
                 what.text(),
-                BStr::new(text)
+                Raw(text)
             );
-            break;
-        };
-        out.push(high << 4 | low);
-        rest = &code[2..];
+        }
+        out.push(first);
+        rest = tail;
     }
-    Ok(Cow::Owned(out))
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
 mod tests {
+    use bstr::BStr;
+
     use super::*;
 
     fn auto(text: &[u8]) -> Option<Vec<u8>> {
@@ -252,7 +264,8 @@ mod tests {
         assert_eq!(un(b"a\\x5cx20b", Mode::Auto), None);
         assert_eq!(un(b"sp ace", Mode::Hex), None);
         assert_eq!(un(b"sp ace", Mode::None).unwrap(), b"sp ace");
-        assert_eq!(un(b"a\\xzzb", Mode::Auto).unwrap(), b"a");
+        assert_eq!(un(b"a\\xzzb\\x20", Mode::Auto).unwrap(), b"a\\xzzb ");
+        assert_eq!(decode(b"sp ace\\x5cx20\\x", What::Name).into_owned(), b"sp ace\\x20\\x");
         assert_eq!(un(b"a\\yb", Mode::Auto).unwrap(), b"a\\yb");
     }
 

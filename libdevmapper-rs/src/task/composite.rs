@@ -81,10 +81,9 @@ impl Task {
         table.uuid.clone_from(&self.uuid);
         (table.major, table.minor, table.allow_default_major) = (self.major, self.minor, self.allow_default_major);
         self.reply = None;
-        if let Err(error) = table.run() {
-            self.errno = table.errno;
-            return Err(error);
-        }
+        // The driver's answer to that task is not one to this.
+        self.errno = 0;
+        table.run()?;
         self.existing_table_size = table.targets.last().map_or(0, |t| t.start.saturating_add(t.length));
         if self.is_identical(&table) {
             self.errno = table.errno;
@@ -130,7 +129,6 @@ impl Task {
         let mut deps = self.sibling(TaskType::Deps);
         deps.uuid.clone_from(&self.uuid);
         (deps.major, deps.minor, deps.allow_default_major) = (self.major, self.minor, self.allow_default_major);
-        deps.options.no_open_count = true;
         deps.run()?;
         if deps.info().is_some_and(|info| info.suspended) {
             crate::log_debug!(
@@ -161,7 +159,7 @@ impl Task {
 
     fn by_number(&self, kind: TaskType, dev: DevNo) -> Self {
         let mut task = Self::unprobed(&self.library, kind);
-        task.options.no_open_count = true;
+        task.options.no_open_count = self.options.no_open_count;
         task.set_major_minor(
             i32::try_from(dev.major).unwrap_or(-1),
             i32::try_from(dev.minor).unwrap_or(-1),

@@ -8,7 +8,7 @@ use dm_abi::ioctl::flag;
 use super::reply::Reply;
 use super::{AddNode, Extra, READ_AHEAD_AUTO, Task, TaskType};
 use crate::error::Result;
-use crate::mangle::{Mode, What, mangle, unmangle};
+use crate::mangle::{Mode, What, decode, mangle, mangle_once, unmangle};
 use crate::nodes::{Action, Operation};
 use crate::transport::Transport;
 use crate::udev::{self, Flags};
@@ -203,8 +203,8 @@ impl Task {
         let text = text.ok_or_else(|| crate::Error::NotFound(format!("{} in the reply", what.text())))?;
         let mode = self.library.settings().mangling;
         let converted = match (mode, mangled) {
-            (Mode::None, true) => mangle(text, what, Mode::Auto),
-            (Mode::None, false) => unmangle(text, what, Mode::Auto),
+            (Mode::None, true) => mangle_once(text, what),
+            (Mode::None, false) => Ok(decode(text, what)),
             (mode, true) => mangle(text, what, mode),
             (_, false) => return Ok(text.into()),
         };
