@@ -94,6 +94,9 @@ impl Call {
         }
         let secure = header.flags & flag::SECURE_DATA != 0;
         header.flags &= !(flag::SECURE_DATA | flag::BUFFER_FULL | flag::UEVENT_GENERATED | flag::DATA_OUT);
+        if !matches!(command, Command::RemoveAll | Command::ListDevices | Command::ListVersions) {
+            header.terminate();
+        }
         let call = Self {
             command,
             cookie: header.event_nr,

@@ -75,6 +75,7 @@ fn names_that_cannot_be() {
     let mut buffer = request(Command::DevCreate).buffer();
     buffer[48..176].fill(b'n');
     assert_eq!(plane.control.request(3, &mut buffer), Outcome::Done(Ok(305)));
+    assert_eq!(buffer[174..176], [b'n', 0]);
     assert_eq!(
         plane.line(request(Command::DevStatus).dev(0xfe01)),
         format!("305 dev=fe01 name={}", "n".repeat(127))
