@@ -94,7 +94,10 @@ impl Call {
         }
         let secure = header.flags & flag::SECURE_DATA != 0;
         header.flags &= !(flag::SECURE_DATA | flag::BUFFER_FULL | flag::UEVENT_GENERATED | flag::DATA_OUT);
-        if !matches!(command, Command::RemoveAll | Command::ListDevices | Command::ListVersions) {
+        if !matches!(
+            command,
+            Command::RemoveAll | Command::ListDevices | Command::ListVersions
+        ) {
             header.terminate();
         }
         let call = Self {
