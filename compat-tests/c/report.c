@@ -36,7 +36,7 @@ static void log_line(int level, const char *file, int line, int errno_or_class, 
 	va_list ap;
 
 	(void) file; (void) line;
-	if (quiet)
+	if (quiet || (level & 7) > 4)
 		return;
 	va_start(ap, f);
 	vsnprintf(buf, sizeof(buf), f, ap);
@@ -221,9 +221,17 @@ static struct dm_report *rep[4];
 static struct dm_report_group *group;
 static int cur;
 
+/* "-" is NULL, "0" the empty string, byte 1 a tab. */
 static char *opt(const char *s)
 {
-	return !strcmp(s, "-") ? NULL : strdup(!strcmp(s, "0") ? "" : s);
+	char *copy, *p;
+
+	if (!strcmp(s, "-"))
+		return NULL;
+	for (p = copy = strdup(!strcmp(s, "0") ? "" : s); *p; p++)
+		if (*p == 1)
+			*p = '\t';
+	return copy;
 }
 
 static void step(const char *text)
@@ -387,8 +395,8 @@ static void random_clause(char *to, size_t size)
 		*const word[] = { " since ", " after ", " until ", " before ", "=", "!=", ">=", "<" };
 	const char *b1 = PICK(blanks), *b2 = PICK(blanks);
 
-	if (*b1 == '\v') b1 = "\t";
-	if (*b2 == '\v') b2 = rnd(4) ? " " : "\t";
+	if (*b1 == '\v') b1 = "\1";
+	if (*b2 == '\v') b2 = rnd(4) ? " " : "\1";
 #define CLAUSE(f, o, v) do { add(to, size, f); add(to, size, b1); add(to, size, o); add(to, size, b2); add(to, size, v); } while (0)
 	switch (rnd(9)) {
 	case 0: CLAUSE("name", PICK(eq), PICK(strings)); break;

@@ -1,1 +1,0 @@
-//! Reports: fields, sorting, selection, output as text, groups and JSON.
