@@ -101,9 +101,14 @@ FN(f_percent) { UNUSED; return dm_report_field_percent(rh, field, data); }
 FN(f_size)
 {
 	double *sort = dm_pool_alloc(mem, sizeof(*sort));
+	char *text = dm_pool_alloc(mem, 40);
 	UNUSED;
 	*sort = *(const double *) data;
-	dm_report_field_set_value(field, dm_size_to_string(mem, (uint64_t) *sort, 'h', 1, 0, 1, DM_SIZE_UNIT), sort);
+	if (*sort > 0)
+		snprintf(text, 40, "%.2fm", *sort / 2048);
+	else
+		strcpy(text, "0 ");
+	dm_report_field_set_value(field, text, sort);
 	return 1;
 }
 FN(f_time)

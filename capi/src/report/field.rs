@@ -150,6 +150,7 @@ unsafe fn strings<'a>(list: *const dm_list) -> impl Iterator<Item = &'a [u8]> {
         if link == list {
             return None;
         }
+        // SAFETY: as above.
         unsafe {
             let item = link.cast::<dm_str_list>();
             link = (*link).n;

@@ -278,7 +278,8 @@ impl Report<'_> {
         }
         for index in 0..self.columns.len() {
             let column = self.columns.get_mut(index);
-            if column.hidden && !column.compacted || given_only && !column.compactable {
+            // What another call hid is shown again too.
+            if column.hidden && !column.compacted || given_only && !column.compactable && !column.compacted {
                 continue;
             }
             let empty = self.store.rows().iter().all(|&row| self.store.text_is_empty(row, index));

@@ -199,7 +199,9 @@ impl Store {
         &self.text[start..start + (cell.aux & !SEPARATE) as usize]
     }
 
-    fn items_at(&self, first: usize, count: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+    fn items_at(&self, first: u64, count: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
+        // An index of our own.
+        let first = usize::try_from(first).unwrap_or(usize::MAX - count);
         self.items[first..first + count]
             .iter()
             .map(|item| &self.text[item.start..item.start + item.len as usize])
@@ -208,14 +210,14 @@ impl Store {
     /// The items of a list in the order they are shown in.
     pub(crate) fn items(&self, row: usize, column: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         let cell = self.cell(row, column);
-        self.items_at(cell.key as usize, (cell.aux & !SEPARATE) as usize)
+        self.items_at(cell.key, (cell.aux & !SEPARATE) as usize)
     }
 
     /// The items of a list, sorted.
     pub(crate) fn sorted_items(&self, row: usize, column: usize) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         let cell = self.cell(row, column);
         let count = (cell.aux & !SEPARATE) as usize;
-        let first = cell.key as usize + if cell.aux & SEPARATE == 0 { 0 } else { count };
+        let first = cell.key + if cell.aux & SEPARATE == 0 { 0 } else { count as u64 };
         self.items_at(first, count)
     }
 
@@ -472,7 +474,7 @@ impl Value<'_> {
         let count = self.store.items.len() - first;
         let mut cell = Cell { start, len, aux: length(count)?, key: first as u64 };
         let store = &mut *self.store;
-        if !sorted && !store.items_at(first, count).is_sorted() {
+        if !sorted && !store.items_at(cell.key, count).is_sorted() {
             store.items.extend_from_within(first..);
             let text = &store.text;
             let bytes = |item: &Item| &text[item.start..item.start + item.len as usize];

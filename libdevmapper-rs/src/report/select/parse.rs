@@ -129,6 +129,9 @@ fn integer(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// A part of a selection and where it ends.
+type Operand = Result<(Node, usize), BadSelection>;
+
 /// The value of a clause as written.
 enum Written<'t> {
     Reserved(Found),
@@ -151,11 +154,11 @@ impl<'t> Parser<'t, '_, '_> {
         BadSelection
     }
 
-    fn any_of(&mut self, at: usize) -> Result<(Node, usize), BadSelection> {
+    fn any_of(&mut self, at: usize) -> Operand {
         self.chain(at, [b"||", b"#"], Self::all_of, Node::Any)
     }
 
-    fn all_of(&mut self, at: usize) -> Result<(Node, usize), BadSelection> {
+    fn all_of(&mut self, at: usize) -> Operand {
         self.chain(at, [b"&&", b","], Self::term, Node::All)
     }
 
@@ -164,9 +167,9 @@ impl<'t> Parser<'t, '_, '_> {
         &mut self,
         at: usize,
         operators: [&[u8]; 2],
-        operand: fn(&mut Self, usize) -> Result<(Node, usize), BadSelection>,
+        operand: fn(&mut Self, usize) -> Operand,
         join: fn(Vec<Node>) -> Node,
-    ) -> Result<(Node, usize), BadSelection> {
+    ) -> Operand {
         let (first, mut at) = operand(self, at)?;
         let mut nodes = vec![first];
         loop {
@@ -181,7 +184,7 @@ impl<'t> Parser<'t, '_, '_> {
         }
     }
 
-    fn term(&mut self, at: usize) -> Result<(Node, usize), BadSelection> {
+    fn term(&mut self, at: usize) -> Operand {
         let mut at = skip_space(self.text, at);
         let negate = self.text.get(at) == Some(&b'!');
         if negate {
@@ -217,7 +220,7 @@ impl<'t> Parser<'t, '_, '_> {
         print_help(self.context.printer, self.context.reserved, self.context.schema);
     }
 
-    fn clause(&mut self, start: usize) -> Result<(Node, usize), BadSelection> {
+    fn clause(&mut self, start: usize) -> Operand {
         let text = self.text;
         let len = text[start..]
             .iter()

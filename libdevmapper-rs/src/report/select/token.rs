@@ -45,14 +45,14 @@ pub(super) fn quoted(text: &[u8], at: usize, close: u8) -> Result<Token, Untermi
 }
 
 /// Reads a plain value: it ends at a blank or in front of a logical operator or one of the bytes `close`. White space in
-/// front of those is not part of it.
+/// front of what follows is not part of it, but white space at the end of the text is.
 pub(super) fn plain(text: &[u8], at: usize, close: &[u8]) -> Token {
     let mut end = at;
     while end < text.len() && text[end] != b' ' && !close.contains(&text[end]) && logical_operator(&text[end..]) == 0 {
         end += 1;
     }
     let next = end;
-    if text.get(end).is_some_and(|b| *b != b' ') {
+    if skip_space(text, end) < text.len() {
         while end > at && is_space(text[end - 1]) {
             end -= 1;
         }
