@@ -207,7 +207,11 @@ unsafe fn make(arguments: &Arguments) -> *mut dm_report {
             handler = report.handler();
             // SAFETY: by contract.
             let text = unsafe { crate::entry::bytes(text) }.unwrap_or_default();
-            Some(SelectionSetup { text, reserved, handler: &mut handler })
+            Some(SelectionSetup {
+                text,
+                reserved,
+                handler: &mut handler,
+            })
         }
         None => None,
     };

@@ -3,9 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::offset_of;
 
-use libdevmapper::report::{
-    Align, FieldType, Kind, ObjectType, Reserved, ReservedScope, ReservedValue, Schema,
-};
+use libdevmapper::report::{Align, FieldType, Kind, ObjectType, Reserved, ReservedScope, ReservedValue, Schema};
 
 use super::dm_report;
 use super::field::dm_report_field;
@@ -148,7 +146,11 @@ impl Definitions {
             .iter()
             .map(|field| types.iter().position(|t| t.id == field.type_))
             .collect();
-        Self { types, fields, type_of_field }
+        Self {
+            types,
+            fields,
+            type_of_field,
+        }
     }
 
     /// # Safety
@@ -156,7 +158,11 @@ impl Definitions {
     pub(super) unsafe fn schema(&self) -> Schema<'static> {
         // SAFETY: by contract.
         let types = self.types.iter().map(|t| unsafe {
-            ObjectType { id: t.id, description: borrowed(t.desc), prefix: borrowed(t.prefix) }
+            ObjectType {
+                id: t.id,
+                description: borrowed(t.desc),
+                prefix: borrowed(t.prefix),
+            }
         });
         let fields = self.fields.iter().map(|f| FieldType {
             object_type: f.type_,
@@ -172,7 +178,10 @@ impl Definitions {
             // SAFETY: by contract.
             description: unsafe { borrowed(f.desc) },
         });
-        Schema { types: types.collect(), fields: fields.collect() }
+        Schema {
+            types: types.collect(),
+            fields: fields.collect(),
+        }
     }
 }
 
@@ -200,7 +209,11 @@ fn scope(entry: &dm_report_reserved_value) -> (ReservedScope, *const c_void) {
 
 /// The function of an entry whose value is computed, or NULL.
 pub(super) fn handler_of(entry: &dm_report_reserved_value) -> *const c_void {
-    if entry.type_ & (DYNAMIC | FUZZY) == 0 { std::ptr::null() } else { scope(entry).1 }
+    if entry.type_ & (DYNAMIC | FUZZY) == 0 {
+        std::ptr::null()
+    } else {
+        scope(entry).1
+    }
 }
 
 /// Whether an entry stands for a range.
@@ -262,7 +275,11 @@ pub(super) unsafe fn reserved(
         };
         let computed = entry.type_ & (DYNAMIC | FUZZY) != 0;
         // SAFETY: an entry that is not computed has its value there.
-        let value = if computed { None } else { unsafe { read_value(value, kind, is_range(entry)) } };
+        let value = if computed {
+            None
+        } else {
+            unsafe { read_value(value, kind, is_range(entry)) }
+        };
         let mut names = Vec::new();
         let mut name = entry.names;
         // SAFETY: the array of names ends with NULL, and the names are C strings.

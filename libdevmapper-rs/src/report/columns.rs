@@ -93,7 +93,9 @@ impl Columns {
 
     /// The first column of a field, in order.
     pub(crate) fn of_field(&self, field: FieldRef) -> Option<usize> {
-        self.in_order().find(|(_, column)| column.field == field).map(|(index, _)| index)
+        self.in_order()
+            .find(|(_, column)| column.field == field)
+            .map(|(index, _)| index)
     }
 
     /// The first column of a field; if there is none, a hidden one is added.
@@ -185,7 +187,10 @@ impl Resolver<'_, '_> {
             }
             return Ok(());
         }
-        let types = self.schema.find_all(&name, self.prefix, self.types).ok_or(NameTooLong)?;
+        let types = self
+            .schema
+            .find_all(&name, self.prefix, self.types)
+            .ok_or(NameTooLong)?;
         if add {
             for (index, field) in self.schema.fields.iter().enumerate() {
                 if field.object_type & types != 0 {
@@ -282,7 +287,11 @@ impl Report<'_> {
             if column.hidden && !column.compacted || given_only && !column.compactable && !column.compacted {
                 continue;
             }
-            let empty = self.store.rows().iter().all(|&row| self.store.text_is_empty(row, index));
+            let empty = self
+                .store
+                .rows()
+                .iter()
+                .all(|&row| self.store.text_is_empty(row, index));
             column.hidden = empty;
             column.compacted = empty;
         }
@@ -290,6 +299,10 @@ impl Report<'_> {
 
     /// Prints the field listing.
     pub(crate) fn print_fields(&self, with_types: bool) {
-        Listing { schema: &self.schema, printer: &*self.printer }.print(with_types);
+        Listing {
+            schema: &self.schema,
+            printer: &*self.printer,
+        }
+        .print(with_types);
     }
 }

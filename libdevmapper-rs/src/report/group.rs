@@ -90,14 +90,18 @@ pub struct Group<'a> {
 
 impl std::fmt::Debug for Group<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Group").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 
 impl State<'_> {
     /// Place of the group around the element at `place`; `None` is the root.
     fn parent(&self, place: usize) -> Option<usize> {
-        self.stack[..place].iter().rposition(|e| matches!(e.content, Content::Group))
+        self.stack[..place]
+            .iter()
+            .rposition(|e| matches!(e.content, Content::Group))
     }
 
     fn has_past(&self, parent: Option<usize>) -> bool {
@@ -176,11 +180,21 @@ impl<'a> Group<'a> {
     pub fn new(kind: GroupKind, printer: Rc<dyn Printer>) -> Result<Self, Error> {
         if kind == GroupKind::JsonStd && locale::radix() != b"." {
             return Err(logged(
-                "dm_report: incompatible locale used for report group type JSON_STD: the radix character is not '.'".into(),
+                "dm_report: incompatible locale used for report group type JSON_STD: the radix character is not '.'"
+                    .into(),
             ));
         }
-        let state = State { kind, stack: Vec::new(), root_has_past: false, begun: false, depth: 0 };
-        Ok(Self { state: Rc::new(RefCell::new(state)), printer })
+        let state = State {
+            kind,
+            stack: Vec::new(),
+            root_has_past: false,
+            begun: false,
+            depth: 0,
+        };
+        Ok(Self {
+            state: Rc::new(RefCell::new(state)),
+            printer,
+        })
     }
 
     /// Puts a report, or with `None` a group inside this one, on top of the stack.
@@ -209,7 +223,10 @@ impl<'a> Group<'a> {
                 if member.membership.is_some() {
                     return Err(logged("Internal error: report is in a group already".into()));
                 }
-                let saved = Saved { flags: member.flags, headings_printed: member.headings_printed };
+                let saved = Saved {
+                    flags: member.flags,
+                    headings_printed: member.headings_printed,
+                };
                 match state.kind {
                     GroupKind::Single => {}
                     GroupKind::Basic => {
@@ -224,7 +241,10 @@ impl<'a> Group<'a> {
                             .with(Flags::BUFFERED);
                     }
                 }
-                member.membership = Some(Membership { state: Rc::clone(&self.state), place });
+                member.membership = Some(Membership {
+                    state: Rc::clone(&self.state),
+                    place,
+                });
                 drop(member);
                 Content::Report(report, saved)
             }
@@ -232,7 +252,13 @@ impl<'a> Group<'a> {
         };
         let is_group = matches!(content, Content::Group);
         let name = name.map(<[u8]>::to_vec);
-        state.stack.push(Element { content, name, has_past: false, open: false, wrapped: false });
+        state.stack.push(Element {
+            content,
+            name,
+            has_past: false,
+            open: false,
+            wrapped: false,
+        });
         if is_group {
             match state.kind {
                 GroupKind::Single => {}

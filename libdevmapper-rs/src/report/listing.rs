@@ -58,12 +58,7 @@ impl Listing<'_, '_> {
                 }
                 self.title(description);
                 if !with_types {
-                    self.line(
-                        &[prefix, b"all"].concat(),
-                        width,
-                        b"All fields in this section.",
-                        "",
-                    );
+                    self.line(&[prefix, b"all"].concat(), width, b"All fields in this section.", "");
                 }
                 section = Some(description);
             }

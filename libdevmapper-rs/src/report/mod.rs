@@ -230,7 +230,11 @@ impl<'a> Report<'a> {
             flags = flags.with(Flags::BUFFERED).without(Flags::ALIGNED);
         }
         let prefix = setup.schema.report_prefix(*types);
-        let mut resolver = Resolver { schema: &setup.schema, prefix, types: *types };
+        let mut resolver = Resolver {
+            schema: &setup.schema,
+            prefix,
+            types: *types,
+        };
         let mut layout = Layout::default();
         let resolved = resolver.resolve(setup.fields, setup.sort_keys, &mut layout);
         let new_types = resolver.types;
@@ -266,13 +270,20 @@ impl<'a> Report<'a> {
             report.begin_selection(selection, types)?;
         }
         report.store = Store::new(report.columns.kinds());
-        report.shows_selected = report.columns.in_order().any(|(_, c)| c.field == FieldRef::Selected && !c.hidden);
+        report.shows_selected = report
+            .columns
+            .in_order()
+            .any(|(_, c)| c.field == FieldRef::Selected && !c.hidden);
         report.rename_columns();
         Ok(report)
     }
 
     fn begin_selection(&mut self, selection: SelectionSetup<'_, 'a>, types: &mut u32) -> Result<(), Error> {
-        let SelectionSetup { text, reserved, handler } = selection;
+        let SelectionSetup {
+            text,
+            reserved,
+            handler,
+        } = selection;
         if text.is_empty() {
             return Ok(());
         }
@@ -280,7 +291,11 @@ impl<'a> Report<'a> {
             .iter()
             .find(|r| matches!(r.scope, ReservedScope::Kind(Kind::StringList | Kind::None)));
         if let Some(unsupported) = unsupported {
-            let kind = if unsupported.scope == ReservedScope::Kind(Kind::StringList) { 0x100 } else { 0 };
+            let kind = if unsupported.scope == ReservedScope::Kind(Kind::StringList) {
+                0x100
+            } else {
+                0
+            };
             log_error!(
                 "Internal error: _check_reserved_values_supported: global reserved value for type 0x{kind:x} not supported"
             );

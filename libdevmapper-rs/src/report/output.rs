@@ -103,7 +103,11 @@ impl<'a> Report<'a> {
 
     fn heading(&self, column: &Column) -> &'a [u8] {
         let definition = self.schema.get(column.field);
-        if self.flags.contains(Flags::FIELD_IDS_IN_HEADINGS) { definition.id } else { definition.heading }
+        if self.flags.contains(Flags::FIELD_IDS_IN_HEADINGS) {
+            definition.id
+        } else {
+            definition.heading
+        }
     }
 
     /// Prints the heading line now, if the report has one. It is not printed again before the rows.

@@ -191,7 +191,10 @@ impl Name {
     /// # Errors
     /// It is too long (logged; the message shows the text from there on).
     pub(crate) fn new(rest: &[u8], len: usize) -> Result<Self, NameTooLong> {
-        let mut name = Self { letters: [0; MAX_NAME], len: 0 };
+        let mut name = Self {
+            letters: [0; MAX_NAME],
+            len: 0,
+        };
         for (at, byte) in rest[..len].iter().enumerate() {
             if *byte == b'_' {
                 continue;
@@ -249,7 +252,10 @@ impl<'a> Schema<'a> {
     }
 
     fn types_with_prefix(&self, prefix: &[u8]) -> u32 {
-        self.types.iter().filter(|t| t.prefix == prefix).fold(0, |mask, t| mask | t.id)
+        self.types
+            .iter()
+            .filter(|t| t.prefix == prefix)
+            .fold(0, |mask, t| mask | t.id)
     }
 
     /// The object types whose fields a name such as `all` or `lv_all` stands for.

@@ -79,7 +79,10 @@ fn text_key(text: &[u8]) -> u64 {
 
 impl Store {
     pub(crate) fn new(kinds: Vec<Kind>) -> Self {
-        Self { kinds, ..Self::default() }
+        Self {
+            kinds,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -126,14 +129,22 @@ impl Store {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        Mark { text: self.text.len(), items: self.items.len() }
+        Mark {
+            text: self.text.len(),
+            items: self.items.len(),
+        }
     }
 
     /// Opens a value of the last row for writing.
     pub(crate) fn value(&mut self, column: usize) -> Value<'_> {
         let cell = self.cells.len() - self.kinds.len() + column;
         let (mark, kind) = (self.mark(), self.kinds[column]);
-        Value { store: self, cell, kind, mark }
+        Value {
+            store: self,
+            cell,
+            kind,
+            mark,
+        }
     }
 
     fn cell(&self, row: usize, column: usize) -> &Cell {
@@ -226,7 +237,10 @@ impl Store {
         match self.kinds[column] {
             kind if kind.is_numeric() => a.key.cmp(&b.key),
             Kind::StringList => self.cell_text(a).cmp(self.cell_text(b)),
-            _ => a.key.cmp(&b.key).then_with(|| self.cell_sort_text(a).cmp(self.cell_sort_text(b))),
+            _ => a
+                .key
+                .cmp(&b.key)
+                .then_with(|| self.cell_sort_text(a).cmp(self.cell_sort_text(b))),
         }
     }
 
@@ -294,7 +308,10 @@ pub struct Value<'s> {
 
 /// A percentage for display with two decimals: never 0.00 or 100.00 unless it is exactly that.
 fn rounded(percent: i32) -> f32 {
-    #[allow(clippy::cast_precision_loss, reason = "single precision is what the C library compares with")]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "single precision is what the C library compares with"
+    )]
     let percent = percent as f32;
     if percent > 0.0 && percent < 10_000.0 {
         0.01
@@ -337,7 +354,12 @@ impl Value<'_> {
     fn finish(&mut self, sort: SortValue<'_>) -> Result<(), ValueError> {
         let start = self.mark.text;
         let len = length(self.store.text.len() - start)?;
-        let mut cell = Cell { start, len, aux: 0, key: 0 };
+        let mut cell = Cell {
+            start,
+            len,
+            aux: 0,
+            key: 0,
+        };
         let number = match sort {
             SortValue::Number(number) => number,
             SortValue::Size(size) => size.to_bits(),
@@ -384,7 +406,12 @@ impl Value<'_> {
             return self.finish(SortValue::Number(u64::from_le_bytes(head)));
         }
         let key = text_key(&self.store.text[start..]);
-        self.store.cells[self.cell] = Cell { start, len, aux: 0, key };
+        self.store.cells[self.cell] = Cell {
+            start,
+            len,
+            aux: 0,
+            key,
+        };
         Ok(())
     }
 
@@ -472,7 +499,12 @@ impl Value<'_> {
             return self.finish_plain();
         }
         let count = self.store.items.len() - first;
-        let mut cell = Cell { start, len, aux: length(count)?, key: first as u64 };
+        let mut cell = Cell {
+            start,
+            len,
+            aux: length(count)?,
+            key: first as u64,
+        };
         let store = &mut *self.store;
         if !sorted && !store.items_at(cell.key, count).is_sorted() {
             store.items.extend_from_within(first..);
@@ -492,7 +524,10 @@ impl Value<'_> {
             }
             let start = self.store.text.len();
             self.store.text.extend_from_slice(item);
-            self.store.items.push(Item { start, len: length(item.len())? });
+            self.store.items.push(Item {
+                start,
+                len: length(item.len())?,
+            });
         }
         Ok(())
     }

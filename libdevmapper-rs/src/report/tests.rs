@@ -40,7 +40,11 @@ impl RowSource for &Object {
             0 => value.text(self.name.as_bytes())?,
             1 => value.unsigned(self.number),
             2 => {
-                let text = if self.size == 0.0 { "0 ".into() } else { format!("{:.2}m", self.size / 2048.0) };
+                let text = if self.size == 0.0 {
+                    "0 ".into()
+                } else {
+                    format!("{:.2}m", self.size / 2048.0)
+                };
                 value.text_sorted_by(text.as_bytes(), SortValue::Size(self.size))?;
             }
             3 => value.percent(self.percent)?,
@@ -78,7 +82,11 @@ fn schema() -> Schema<'static> {
         description: b"",
     };
     Schema {
-        types: vec![ObjectType { id: 1, description: b"Object", prefix: b"obj_" }],
+        types: vec![ObjectType {
+            id: 1,
+            description: b"Object",
+            prefix: b"obj_",
+        }],
         fields: vec![
             field(Kind::String, 4, "obj_name", "Name"),
             field(Kind::Number, 5, "obj_num", "Num"),
@@ -98,7 +106,11 @@ fn report(fields: &str, flags: u32, keys: &str, selection: &str, lines: &Rc<Line
         sort_keys: keys.as_bytes(),
         printer: Rc::<Lines>::clone(lines),
     };
-    let selection = SelectionSetup { text: selection.as_bytes(), reserved: Vec::new(), handler: &mut NoHandler };
+    let selection = SelectionSetup {
+        text: selection.as_bytes(),
+        reserved: Vec::new(),
+        handler: &mut NoHandler,
+    };
     Report::new(setup, &mut 1, Some(selection))
 }
 

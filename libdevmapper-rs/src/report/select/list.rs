@@ -38,7 +38,11 @@ pub(crate) enum ListTest {
     /// With texts, sorted.
     Texts { form: Form, items: Vec<Vec<u8>> },
     /// With regular expressions.
-    Patterns { form: Form, count: usize, regex: Box<Regex> },
+    Patterns {
+        form: Form,
+        count: usize,
+        regex: Box<Regex>,
+    },
 }
 
 impl ListTest {
@@ -61,7 +65,11 @@ fn texts_hold<'v>(form: Form, items: &[Vec<u8>], mut values: impl ExactSizeItera
     let wanted = |value: &[u8]| items.binary_search_by(|item| item.as_slice().cmp(value)).is_ok();
     if values.len() == 0 {
         // An empty list is like one empty item.
-        return if form.is_all() { items.len() == 1 && items[0].is_empty() } else { wanted(b"") };
+        return if form.is_all() {
+            items.len() == 1 && items[0].is_empty()
+        } else {
+            wanted(b"")
+        };
     }
     match form {
         Form::ExactAll => values.len() == items.len() && values.eq(items.iter().map(Vec::as_slice)),
@@ -115,7 +123,13 @@ pub(super) fn parse<'t>(text: &'t [u8], at: usize, field: &[u8]) -> Result<(List
         _ => {
             let token = token::value(text, at).map_err(|_| bad_item(field))?;
             let items = vec![&text[token.start..token.end]];
-            return Ok((ListText { form: Form::SubsetAny, items }, token.next));
+            return Ok((
+                ListText {
+                    form: Form::SubsetAny,
+                    items,
+                },
+                token.next,
+            ));
         }
     };
     let strict = close == b']';

@@ -80,13 +80,42 @@ pub(crate) struct Clause {
 pub(crate) enum Test {
     /// Never holds: an order comparison with a reserved value.
     Never,
-    Text { text: Vec<u8>, negate: bool },
-    Matches { regex: Box<Regex>, negate: bool },
-    Number { comparison: Comparison, low: u64, high: u64, reserved: Vec<(u64, u64)> },
-    Size { comparison: Comparison, low: f64, high: f64, reserved: Vec<(f64, f64)> },
-    Percent { comparison: Comparison, low: u64, high: u64, reserved: Vec<(u64, u64)> },
-    Time { comparison: Comparison, low: i64, high: i64, reserved: Vec<(i64, i64)> },
-    List { test: ListTest, negate: bool },
+    Text {
+        text: Vec<u8>,
+        negate: bool,
+    },
+    Matches {
+        regex: Box<Regex>,
+        negate: bool,
+    },
+    Number {
+        comparison: Comparison,
+        low: u64,
+        high: u64,
+        reserved: Vec<(u64, u64)>,
+    },
+    Size {
+        comparison: Comparison,
+        low: f64,
+        high: f64,
+        reserved: Vec<(f64, f64)>,
+    },
+    Percent {
+        comparison: Comparison,
+        low: u64,
+        high: u64,
+        reserved: Vec<(u64, u64)>,
+    },
+    Time {
+        comparison: Comparison,
+        low: i64,
+        high: i64,
+        reserved: Vec<(i64, i64)>,
+    },
+    List {
+        test: ListTest,
+        negate: bool,
+    },
 }
 
 /// 100 % as a sort value.
@@ -116,21 +145,41 @@ impl Test {
             Self::Never => false,
             Self::Text { text, negate } => (store.sort_text(row, column) == text) != *negate,
             Self::Matches { regex, negate } => regex.is_match(store.sort_text(row, column)) != *negate,
-            Self::Number { comparison, low, high, reserved } => {
+            Self::Number {
+                comparison,
+                low,
+                high,
+                reserved,
+            } => {
                 let value = store.number(row, column);
                 !(comparison.is_order() && within(value, reserved)) && comparison.holds(value, *low, *high)
             }
-            Self::Percent { comparison, low, high, reserved } => {
+            Self::Percent {
+                comparison,
+                low,
+                high,
+                reserved,
+            } => {
                 let value = store.number(row, column);
                 value <= FULL
                     && !(comparison.is_order() && within(value, reserved))
                     && comparison.holds(value, *low, *high)
             }
-            Self::Size { comparison, low, high, reserved } => {
+            Self::Size {
+                comparison,
+                low,
+                high,
+                reserved,
+            } => {
                 let value = f64::from_bits(store.number(row, column));
                 !(comparison.is_order() && within(value, reserved)) && size_holds(*comparison, value, *low, *high)
             }
-            Self::Time { comparison, low, high, reserved } => {
+            Self::Time {
+                comparison,
+                low,
+                high,
+                reserved,
+            } => {
                 let value = store.number(row, column).cast_signed();
                 !(comparison.is_order() && within(value, reserved)) && comparison.holds(value, *low, *high)
             }

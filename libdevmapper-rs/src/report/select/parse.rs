@@ -39,7 +39,11 @@ pub(crate) struct BadSelection;
 
 /// Parses a whole selection.
 pub(crate) fn parse(text: &[u8], context: Context<'_, '_>) -> Parsed {
-    let mut parser = Parser { text, context, depth: 0 };
+    let mut parser = Parser {
+        text,
+        context,
+        depth: 0,
+    };
     let (node, at) = parser.any_of(0)?;
     let at = skip_space(text, at);
     if at < text.len() {
@@ -96,7 +100,11 @@ fn unit_factor(letter: u8) -> f64 {
         b's' => return 512.0,
         _ => 0,
     };
-    if letter.is_ascii_uppercase() { 1000.0_f64.powi(power) } else { 1024.0_f64.powi(power) }
+    if letter.is_ascii_uppercase() {
+        1000.0_f64.powi(power)
+    } else {
+        1024.0_f64.powi(power)
+    }
 }
 
 /// A number as written: digits with at most one point.
@@ -175,7 +183,11 @@ impl<'t> Parser<'t, '_, '_> {
         loop {
             at = skip_space(self.text, at);
             let Some(operator) = operators.iter().find(|o| self.text[at..].starts_with(o)) else {
-                let node = if nodes.len() == 1 { nodes.swap_remove(0) } else { join(nodes) };
+                let node = if nodes.len() == 1 {
+                    nodes.swap_remove(0)
+                } else {
+                    join(nodes)
+                };
                 return Ok((node, at));
             };
             let (node, next) = operand(self, at + operator.len())?;
@@ -213,7 +225,11 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     fn print_listing(&self) {
-        Listing { schema: self.context.schema, printer: self.context.printer }.print(true);
+        Listing {
+            schema: self.context.schema,
+            printer: self.context.printer,
+        }
+        .print(true);
     }
 
     fn print_help(&self) {
@@ -373,7 +389,11 @@ impl<'t> Parser<'t, '_, '_> {
             return Ok(None);
         };
         let definition = self.context.schema.get(field);
-        let target = Target { index, kind: definition.kind, id: definition.id };
+        let target = Target {
+            index,
+            kind: definition.kind,
+            id: definition.id,
+        };
         let name = &self.text[token.start..token.end];
         let found = reserved::find(self.context.reserved, self.context.handler, &target, name);
         Ok(found.map(|found| (Written::Reserved(found), token.next)))
@@ -498,15 +518,24 @@ impl<'t> Parser<'t, '_, '_> {
             BadSelection
         };
         Ok(match (written, kind) {
-            (Written::List(list), _) => {
-                Test::List { test: ListTest::texts(&list), negate: comparison == Comparison::NotEqual }
-            }
-            (Written::Time(low, high), _) => Test::Time { comparison, low, high, reserved: time_ranges(&strict) },
+            (Written::List(list), _) => Test::List {
+                test: ListTest::texts(&list),
+                negate: comparison == Comparison::NotEqual,
+            },
+            (Written::Time(low, high), _) => Test::Time {
+                comparison,
+                low,
+                high,
+                reserved: time_ranges(&strict),
+            },
             (Written::Text(text), _) => {
                 if strict.iter().any(|r| matches!(r, ReservedValue::Text(t) if t == text)) {
                     return Err(is_reserved("String", &Raw(text)));
                 }
-                Test::Text { text: text.to_vec(), negate: comparison == Comparison::NotEqual }
+                Test::Text {
+                    text: text.to_vec(),
+                    negate: comparison == Comparison::NotEqual,
+                }
             }
             (Written::Number(digits, unit), Kind::Size) => {
                 let size = decimal(digits) * unit.map_or(1_048_576.0, unit_factor) / 512.0;
@@ -514,7 +543,12 @@ impl<'t> Parser<'t, '_, '_> {
                 if super::within(size, &reserved) {
                     return Err(is_reserved("Size", &format_args!("{size:.6}")));
                 }
-                Test::Size { comparison, low: size, high: size, reserved }
+                Test::Size {
+                    comparison,
+                    low: size,
+                    high: size,
+                    reserved,
+                }
             }
             (Written::Number(digits, _), Kind::Percent) => {
                 let percent = decimal(digits);
@@ -527,7 +561,12 @@ impl<'t> Parser<'t, '_, '_> {
                 if super::within(value, &reserved) {
                     return Err(is_reserved("Percent", &Raw(digits)));
                 }
-                Test::Percent { comparison, low: value, high: value, reserved }
+                Test::Percent {
+                    comparison,
+                    low: value,
+                    high: value,
+                    reserved,
+                }
             }
             (Written::Number(digits, _), _) => {
                 let Some(value) = integer(digits) else {
@@ -537,7 +576,12 @@ impl<'t> Parser<'t, '_, '_> {
                 if super::within(value, &reserved) {
                     return Err(is_reserved("Numeric", &Raw(digits)));
                 }
-                Test::Number { comparison, low: value, high: value, reserved }
+                Test::Number {
+                    comparison,
+                    low: value,
+                    high: value,
+                    reserved,
+                }
             }
             (Written::Reserved(_), _) => Test::Never,
         })
@@ -547,65 +591,121 @@ impl<'t> Parser<'t, '_, '_> {
 fn number_ranges(strict: &[&ReservedValue]) -> Vec<(u64, u64)> {
     strict
         .iter()
-        .filter_map(|value| if let ReservedValue::Number(low, high) = value { Some((*low, *high)) } else { None })
+        .filter_map(|value| {
+            if let ReservedValue::Number(low, high) = value {
+                Some((*low, *high))
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
 fn size_ranges(strict: &[&ReservedValue]) -> Vec<(f64, f64)> {
     strict
         .iter()
-        .filter_map(|value| if let ReservedValue::Size(low, high) = value { Some((*low, *high)) } else { None })
+        .filter_map(|value| {
+            if let ReservedValue::Size(low, high) = value {
+                Some((*low, *high))
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
 fn time_ranges(strict: &[&ReservedValue]) -> Vec<(i64, i64)> {
     strict
         .iter()
-        .filter_map(|value| if let ReservedValue::Time(low, high) = value { Some((*low, *high)) } else { None })
+        .filter_map(|value| {
+            if let ReservedValue::Time(low, high) = value {
+                Some((*low, *high))
+            } else {
+                None
+            }
+        })
         .collect()
 }
 
 /// The test for a value that was written by its reserved name.
 fn from_reserved(kind: Kind, comparison: Comparison, value: ReservedValue, strict: &[&ReservedValue]) -> Option<Test> {
     Some(match (value, kind) {
-        (ReservedValue::Number(low, high), Kind::Number) => {
-            Test::Number { comparison, low, high, reserved: number_ranges(strict) }
-        }
-        (ReservedValue::Number(low, high), Kind::Percent) => {
-            Test::Percent { comparison, low, high, reserved: number_ranges(strict) }
-        }
-        (ReservedValue::Size(low, high), Kind::Size) => {
-            Test::Size { comparison, low, high, reserved: size_ranges(strict) }
-        }
-        (ReservedValue::Time(low, high), Kind::Time) => {
-            Test::Time { comparison, low, high, reserved: time_ranges(strict) }
-        }
-        (ReservedValue::Text(text), Kind::String) => Test::Text { text, negate: comparison == Comparison::NotEqual },
+        (ReservedValue::Number(low, high), Kind::Number) => Test::Number {
+            comparison,
+            low,
+            high,
+            reserved: number_ranges(strict),
+        },
+        (ReservedValue::Number(low, high), Kind::Percent) => Test::Percent {
+            comparison,
+            low,
+            high,
+            reserved: number_ranges(strict),
+        },
+        (ReservedValue::Size(low, high), Kind::Size) => Test::Size {
+            comparison,
+            low,
+            high,
+            reserved: size_ranges(strict),
+        },
+        (ReservedValue::Time(low, high), Kind::Time) => Test::Time {
+            comparison,
+            low,
+            high,
+            reserved: time_ranges(strict),
+        },
+        (ReservedValue::Text(text), Kind::String) => Test::Text {
+            text,
+            negate: comparison == Comparison::NotEqual,
+        },
         _ => return None,
     })
 }
 
 fn regex_test(kind: Kind, id: &[u8], written: &Written<'_>, negate: bool) -> Result<Test, BadSelection> {
     if !matches!(kind, Kind::String | Kind::StringList) {
-        log_error!("dm_report: incompatible comparison type for selection field {}", Raw(id));
+        log_error!(
+            "dm_report: incompatible comparison type for selection field {}",
+            Raw(id)
+        );
         return Err(BadSelection);
     }
     let compile = |patterns: &[&[u8]]| {
         Regex::new(patterns).map(Box::new).map_err(|_| {
-            log_error!("dm_report: failed to create regex matcher for selection field {}", Raw(id));
+            log_error!(
+                "dm_report: failed to create regex matcher for selection field {}",
+                Raw(id)
+            );
             BadSelection
         })
     };
     Ok(match written {
         Written::List(list) => {
             let regex = compile(&list.items)?;
-            Test::List { test: ListTest::Patterns { form: list.form, count: list.items.len(), regex }, negate }
+            Test::List {
+                test: ListTest::Patterns {
+                    form: list.form,
+                    count: list.items.len(),
+                    regex,
+                },
+                negate,
+            }
         }
         Written::Text(text) if kind == Kind::StringList => {
             let regex = compile(&[text])?;
-            Test::List { test: ListTest::Patterns { form: list::Form::SubsetAny, count: 1, regex }, negate }
+            Test::List {
+                test: ListTest::Patterns {
+                    form: list::Form::SubsetAny,
+                    count: 1,
+                    regex,
+                },
+                negate,
+            }
         }
-        Written::Text(text) => Test::Matches { regex: compile(&[text])?, negate },
+        Written::Text(text) => Test::Matches {
+            regex: compile(&[text])?,
+            negate,
+        },
         _ => Test::Never,
     })
 }

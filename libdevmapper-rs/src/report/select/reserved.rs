@@ -149,10 +149,12 @@ impl Found {
         let reserved = &all[self.entry];
         match &reserved.value {
             ReservedValue::Dynamic => {
-                handler.value(self.entry, target.index, target.kind, self.name).map_err(|error| {
-                    log_failure(reserved, target, error, "DM_REPORT_RESERVED_GET_DYNAMIC_VALUE");
-                    HandlerFailed
-                })
+                handler
+                    .value(self.entry, target.index, target.kind, self.name)
+                    .map_err(|error| {
+                        log_failure(reserved, target, error, "DM_REPORT_RESERVED_GET_DYNAMIC_VALUE");
+                        HandlerFailed
+                    })
             }
             value => Ok(value.clone()),
         }
@@ -172,7 +174,10 @@ pub(super) fn find(
 ) -> Option<Found> {
     for (entry, reserved) in all.iter().enumerate().filter(|(_, r)| target.has(r)) {
         if let Some(name) = reserved.names.iter().position(|name| *name == token) {
-            return Some(Found { entry, name: Some(name) });
+            return Some(Found {
+                entry,
+                name: Some(name),
+            });
         }
         if reserved.fuzzy {
             match handler.recognise(entry, target.index, token) {

@@ -202,7 +202,14 @@ fn zone(reader: &mut Reader<'_>, after_time: bool) -> Result<Option<i64>, BadTim
 /// The first and the last second of the period that `text` stands for.
 pub(super) fn parse(text: &[u8]) -> Result<(i64, i64), BadTime> {
     let mut reader = Reader { text, at: 0 };
-    let mut moment = Moment { year: 0, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
+    let mut moment = Moment {
+        year: 0,
+        month: 1,
+        day: 1,
+        hour: 0,
+        minute: 0,
+        second: 0,
+    };
     let mut unit = date(&mut reader, &mut moment)?;
     reader.skip_space();
     let timed = reader.peek_digit();
@@ -270,10 +277,34 @@ mod tests {
     #[test]
     fn not_times() {
         for text in [
-            "", "x", "201", "20171", "2017-", "2017-13", "2017-00", "2017-02-29", "2017-07-32", "2017-07-", " 2017",
-            "2017x", "2017 02", "2017-07 02:40", "2017-07-14 2", "2017-07-14 24", "2017-07-14 02:61", "2017-07-14 02:",
-            "2017-07-14 02:40:61", "2017-07-14T02", "2017-07-14 02Z", "2017 +15", "2017 +2", "2017 +02:61", "2017 +",
-            "2017 +00 x", "99999999999999999999", "99999999999-01",
+            "",
+            "x",
+            "201",
+            "20171",
+            "2017-",
+            "2017-13",
+            "2017-00",
+            "2017-02-29",
+            "2017-07-32",
+            "2017-07-",
+            " 2017",
+            "2017x",
+            "2017 02",
+            "2017-07 02:40",
+            "2017-07-14 2",
+            "2017-07-14 24",
+            "2017-07-14 02:61",
+            "2017-07-14 02:",
+            "2017-07-14 02:40:61",
+            "2017-07-14T02",
+            "2017-07-14 02Z",
+            "2017 +15",
+            "2017 +2",
+            "2017 +02:61",
+            "2017 +",
+            "2017 +00 x",
+            "99999999999999999999",
+            "99999999999-01",
         ] {
             assert_eq!(at(text), None, "{text}");
         }

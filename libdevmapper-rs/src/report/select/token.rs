@@ -7,7 +7,10 @@ pub(super) fn is_space(byte: u8) -> bool {
 
 /// Position of the first byte at or after `at` that is no white space.
 pub(super) fn skip_space(text: &[u8], at: usize) -> usize {
-    text[at..].iter().position(|b| !is_space(*b)).map_or(text.len(), |n| at + n)
+    text[at..]
+        .iter()
+        .position(|b| !is_space(*b))
+        .map_or(text.len(), |n| at + n)
 }
 
 /// Length of the logical operator at the start of `text`, 0 if there is none.
@@ -36,7 +39,11 @@ pub(super) struct Unterminated;
 pub(super) fn quoted(text: &[u8], at: usize, close: u8) -> Result<Token, Unterminated> {
     let start = at + 1;
     match text[start..].iter().position(|b| *b == close) {
-        Some(len) => Ok(Token { start, end: start + len, next: start + len + 1 }),
+        Some(len) => Ok(Token {
+            start,
+            end: start + len,
+            next: start + len + 1,
+        }),
         None => {
             crate::log_error!("Missing end quote.");
             Err(Unterminated)
