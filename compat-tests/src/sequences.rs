@@ -401,7 +401,6 @@ pub fn by_hand() -> Vec<Sequence> {
             deps("top"),
             deps("base"),
             remove("base"),
-            load("base", &[(0, 1024, "linear", "254:1 0")]),
             load("base", &[(0, 1024, "linear", "254:0 0")]),
             load("top", &[(0, 1024, "linear", "254:1 0")]),
             load("top", &[(0, 8, "error", "")]),

@@ -87,8 +87,9 @@ fn ask_engine(sequence: &Sequence) -> Vec<(String, Option<String>)> {
         .collect()
 }
 
-/// What the engine says of a component that ends before the mapping does.
-const TOO_SMALL: &str = "beyond the end";
+/// What the engine refuses and Linux lets pass: a component that ends before the mapping does (Linux looks at sizes only
+/// at a device's first load and at resume), and a loop over several devices.
+const STRICTER: [&str; 2] = ["beyond the end", "loop of devices"];
 
 /// What may differ: Linux tells that it sent a uevent, which the engine never does (nobody would hear it).
 fn comparable(answer: &str) -> String {
@@ -141,9 +142,9 @@ fn compare(sequences: &[Sequence]) {
         let engine = ask_engine(sequence);
         for (i, ((request, linux), (engine, refusal))) in sequence.requests.iter().zip(&linux).zip(&engine).enumerate()
         {
-            // Linux looks at sizes only at a device's first load and at resume, the engine at every load. What follows in
-            // the sequence is different then.
-            if refusal.as_ref().is_some_and(|reason| reason.contains(TOO_SMALL)) && linux.starts_with("0 ") {
+            let stricter = |reason: &String| STRICTER.iter().any(|text| reason.contains(text));
+            if refusal.as_ref().is_some_and(stricter) && linux.starts_with("0 ") {
+                // What follows in the sequence is different because of this.
                 break;
             }
             compared += 1;
@@ -151,9 +152,10 @@ fn compare(sequences: &[Sequence]) {
             if linux != engine {
                 let _ = writeln!(
                     report,
-                    "{} [{i}]: {request:?}\n    {}",
+                    "{} [{i}]: {request:?}\n    {} {}",
                     sequence.name,
-                    difference(&linux, &engine)
+                    difference(&linux, &engine),
+                    refusal.as_deref().unwrap_or_default()
                 );
                 // What follows in a sequence is different because of this.
                 if sequence.name.starts_with("generated") {
@@ -177,6 +179,6 @@ fn sequences_written_by_hand() {
 
 #[test]
 fn generated_sequences() {
-    let sequences: Vec<_> = (1..=80).map(|seed| generated(seed, 60)).collect();
+    let sequences: Vec<_> = (1..=60).map(|seed| generated(seed, 60)).collect();
     compare(&sequences);
 }

@@ -24,6 +24,32 @@ fn ioctl(control: &std::fs::File, request: &mut Request) -> i32 {
     errno
 }
 
+/// Removes all devices, also those that use each other (Linux lets a table refer to a device that is above it).
+fn reset(control: &std::fs::File) {
+    let mut list = Request::new(nr::LIST_DEVICES, 1 << 16);
+    ioctl(control, &mut list);
+    let mut at = HEADER;
+    while let Some(record) = list
+        .buffer
+        .get(at..)
+        .filter(|record| record.len() > 12 && record[12] != 0)
+    {
+        let name: Vec<u8> = record[12..].iter().copied().take_while(|&byte| byte != 0).collect();
+        let table = Request::new(nr::TABLE_LOAD, HEADER)
+            .table(&[(0, 1, "error", "")])
+            .put(48, &name);
+        for mut request in [table, Request::new(nr::DEV_SUSPEND, HEADER).put(48, &name)] {
+            ioctl(control, &mut request);
+        }
+        let next = u32::from_le_bytes(record[8..12].try_into().expect("four bytes")) as usize;
+        if next == 0 {
+            break;
+        }
+        at += next;
+    }
+    ioctl(control, &mut Request::new(nr::REMOVE_ALL, HEADER));
+}
+
 fn main() {
     let file = std::env::args().nth(1).expect("usage: dm-replay FILE");
     let text = std::fs::read_to_string(&file).expect("the request file is readable");
@@ -37,10 +63,7 @@ fn main() {
         if line.starts_with('#') {
             out.push_str(line);
         } else if line == "reset" {
-            // One pass leaves what others use.
-            for _ in 0..16 {
-                ioctl(&control, &mut Request::new(nr::REMOVE_ALL, HEADER));
-            }
+            reset(&control);
             out.push_str("reset");
         } else {
             let mut request = Request::parse(line).expect("a request line");

@@ -1,5 +1,6 @@
 //! Commands about tables: load, clear, components, status, messages.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -8,9 +9,9 @@ use dm_abi::ioctl::load::{LoadRecords, payload_message};
 use dm_abi::ioctl::reply::{self, StatusWriter, payload_area};
 use dm_abi::ioctl::{MAX_TARGETS, encode_dev, flag};
 
-use super::Control;
 use super::call::Call;
 use super::registry::Graph;
+use super::{Control, MAX_DEPTH};
 use crate::host::{Component, DevSpec, DeviceId, Found, Host, SharedTable};
 use crate::table::{Line, Table, TableError};
 use crate::targets::args;
@@ -26,13 +27,21 @@ impl<H: Host> Control<H> {
         }
         let read_only = header.flags & flag::READONLY != 0;
         let records = LoadRecords::new(buffer, header.data_start, header.target_count);
-        let table = self.build(id, records, read_only).map_err(|error| {
+        let stacked = self.build(id, records, read_only).and_then(|table| {
+            self.registry
+                .check_stack(id, &table, Graph::Future)
+                .map(|()| table)
+                .map_err(|errno| TableError {
+                    errno,
+                    reason: format!("makes a loop of devices, or a stack of more than {MAX_DEPTH}"),
+                })
+        });
+        let table = stacked.map_err(|error| {
             if let Some(device) = self.registry.get(id) {
                 self.host.refused(id, &device.name, &error);
             }
             error.errno
         })?;
-        self.registry.check_stack(id, &table, Graph::Future)?;
         self.registry.retain(id, &table);
         let mut old = None;
         if let Some(device) = self.registry.get_mut(id) {
