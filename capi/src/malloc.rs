@@ -33,7 +33,7 @@ fn plain(size: usize) -> *mut c_void {
 
 /// calloc with the limit.
 #[inline]
-fn zeroed(size: usize) -> *mut c_void {
+pub(crate) fn zeroed(size: usize) -> *mut c_void {
     if size > MAX_REQUEST && !allowed(size) {
         return ptr::null_mut();
     }

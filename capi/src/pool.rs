@@ -60,10 +60,19 @@ pub struct dm_pool {
     object_len: usize,
     locked: bool,
     checksum: u64,
+    /// What has to be released with its object, newest first.
+    cleanups: *mut Cleanup,
     name: *const c_char,
     /// Neighbours in the list of living pools.
     older: *mut dm_pool,
     newer: *mut dm_pool,
+}
+
+/// An object in the pool that owns something outside of it.
+struct Cleanup {
+    older: *mut Cleanup,
+    release: unsafe fn(*mut c_void),
+    data: *mut c_void,
 }
 
 /// The newest living pool; the mutex guards the links of all.
@@ -85,6 +94,7 @@ pub unsafe fn create(name: *const c_char, hint: usize) -> *mut dm_pool {
         object_len: 0,
         locked: false,
         checksum: 0,
+        cleanups: ptr::null_mut(),
         name,
         older: ptr::null_mut(),
         newer: ptr::null_mut(),
@@ -129,6 +139,7 @@ pub unsafe fn destroy(pool: *mut dm_pool) {
     }
     // SAFETY: the pool came from `Box::into_raw`, its chunks from malloc, and nobody uses them any more.
     unsafe {
+        run_cleanups(pool, |_| true);
         let pool = Box::from_raw(pool);
         free_chunks(pool.top);
         free_chunks(pool.spare);
@@ -147,6 +158,47 @@ unsafe fn free_chunks(mut chunk: *mut Chunk) {
             libc::free(chunk.cast());
             chunk = below;
         }
+    }
+}
+
+/// Runs the newest cleanups as long as `gone` says so of their place.
+///
+/// # Safety
+/// The pool lives, and no one uses what those cleanups release.
+unsafe fn run_cleanups(pool: *mut dm_pool, gone: impl Fn(*mut u8) -> bool) {
+    // SAFETY: cleanups lie in the pool and are taken off the chain before their memory is given back.
+    unsafe {
+        while !(*pool).cleanups.is_null() && gone((*pool).cleanups.cast()) {
+            let cleanup = (*pool).cleanups.read();
+            (*pool).cleanups = cleanup.older;
+            (cleanup.release)(cleanup.data);
+        }
+    }
+}
+
+/// Hands a value to the pool, which drops it with what was allocated after this call. NULL after an error message.
+///
+/// # Safety
+/// `pool` is a living pool that no one else uses now.
+pub unsafe fn own<T>(pool: *mut dm_pool, value: T) -> *mut T {
+    unsafe fn release<T>(data: *mut c_void) {
+        // SAFETY: it came from `Box::into_raw` below, and is released once.
+        drop(unsafe { Box::from_raw(data.cast::<T>()) });
+    }
+    // SAFETY: by contract; the new object has room for the record.
+    unsafe {
+        let cleanup = alloc_for::<Cleanup>(pool);
+        if cleanup.is_null() {
+            return ptr::null_mut();
+        }
+        let value = Box::into_raw(Box::new(value));
+        cleanup.write(Cleanup {
+            older: (*pool).cleanups,
+            release: release::<T>,
+            data: value.cast(),
+        });
+        (*pool).cleanups = cleanup;
+        value
     }
 }
 
@@ -322,6 +374,20 @@ pub unsafe fn free(pool: *mut dm_pool, object: *mut c_void) {
             log_error!("Internal error: pool_free asked to free pointer not in pool");
             return;
         }
+        if !(*pool).cleanups.is_null() {
+            // Objects lie in stack order: what is not in a chunk below, nor below the object in its own, goes.
+            let within = |chunk: *mut Chunk, place| place >= Chunk::start(chunk) && place < (*chunk).top;
+            run_cleanups(pool, |place| {
+                let mut chunk = home;
+                while !chunk.is_null() {
+                    if within(chunk, place) {
+                        return chunk == home && place >= object;
+                    }
+                    chunk = (*chunk).below;
+                }
+                true
+            });
+        }
         drop_above(pool, home);
         (*home).top = object;
         (*pool).object_len = 0;
@@ -342,6 +408,7 @@ pub unsafe fn empty(pool: *mut dm_pool) {
         while !(*bottom).below.is_null() {
             bottom = (*bottom).below;
         }
+        run_cleanups(pool, |_| true);
         drop_above(pool, bottom);
         (*bottom).top = Chunk::start(bottom);
         (*pool).object_len = 0;

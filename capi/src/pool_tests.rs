@@ -149,3 +149,30 @@ fn lock_notices_changes() {
         assert_eq!(dm_pool_unlock(pool.0, 1), 0);
     }
 }
+
+#[test]
+fn owned_values_go_with_their_place() {
+    use std::rc::Rc;
+    let (a, b, c) = (Rc::new(()), Rc::new(()), Rc::new(()));
+    let alive = || [&a, &b, &c].map(|x| Rc::strong_count(x) - 1);
+    let pool = Owned::new();
+    unsafe {
+        own(pool.0, a.clone());
+        let between = alloc(pool.0, 100);
+        own(pool.0, b.clone());
+        let big = alloc(pool.0, 3000);
+        own(pool.0, c.clone());
+        assert_eq!(alive(), [1, 1, 1]);
+        free(pool.0, big);
+        assert_eq!(alive(), [1, 1, 0]);
+        own(pool.0, c.clone());
+        free(pool.0, between);
+        assert_eq!(alive(), [1, 0, 0]);
+        own(pool.0, b.clone());
+        empty(pool.0);
+        assert_eq!(alive(), [0, 0, 0]);
+        own(pool.0, c.clone());
+    }
+    drop(pool);
+    assert_eq!([&a, &b, &c].map(|x| Rc::strong_count(x) - 1), [0, 0, 0]);
+}
