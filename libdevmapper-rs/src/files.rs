@@ -95,7 +95,13 @@ mod flock {
 
 /// A lock on a whole file for writing, as fcntl wants it.
 fn whole_file() -> libc::flock {
-    libc::flock { l_type: flock::WRITE, l_whence: flock::FROM_START, l_start: 0, l_len: 0, l_pid: 0 }
+    libc::flock {
+        l_type: flock::WRITE,
+        l_whence: flock::FROM_START,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
 }
 
 /// Takes the lock of a daemon on its pid file, and writes the process id there. The lock is POSIX's: it belongs to the
