@@ -78,8 +78,7 @@ pub fn start_filemapd(
         command.exec()
     } else {
         match command.spawn() {
-            // It goes on by itself; whoever made this process waits for what it leaves.
-            #[expect(clippy::zombie_processes, reason = "the daemon outlives its starter")]
+            // The daemon outlives its starter, so nobody waits for it here.
             Ok(_daemon) => return Ok(()),
             Err(error) => error,
         }
