@@ -21,6 +21,8 @@ mod reply;
 mod request;
 mod run;
 mod setters;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

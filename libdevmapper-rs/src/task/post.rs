@@ -55,10 +55,11 @@ impl Task {
     /// Node operations that the request makes necessary.
     fn queue_nodes(&self, kind: TaskType, reply: &Reply, transport: &dyn Transport) {
         let flags = Flags::of_word(self.event_nr);
+        let trust = self.cookie_set && flags.has(Flags::DISABLE_LIBRARY_FALLBACK);
         let verify = self.cookie_set
+            && !trust
             && !flags.has(Flags::DISABLE_DM_RULES)
             && self.library.udev.is_active(&self.library, transport);
-        let trust = self.cookie_set && flags.has(Flags::DISABLE_LIBRARY_FALLBACK);
         let dev = reply.dev();
         let named = self.name.as_ref().map(|n| &n.sent).filter(|n| !n.is_empty());
         let queue = |name: &BString, action: Action, verify: bool, trust: bool| {

@@ -18,8 +18,8 @@ use crate::transport::{Failure, Transport};
 const REMOVE_RETRIES: u32 = 25;
 /// Pause before each.
 const REMOVE_PAUSE: Duration = Duration::from_millis(200);
-/// How often buffers are doubled at most.
-const MAX_GROWTH: u32 = 16;
+/// How often buffers are doubled at most; tests need not allocate gigabytes.
+pub(super) const MAX_GROWTH: u32 = if cfg!(test) { 6 } else { 16 };
 
 impl Task {
     /// Sends the request, or the several requests that the task takes, and takes in the reply.
