@@ -89,6 +89,9 @@ impl Host for Fake {
         self.names.insert(adopted.id, adopted.name.to_vec());
         self.limits.insert(adopted.id, adopted.limits);
         self.volume(adopted.id, |volume| volume.close());
+        if adopted.watch_close {
+            self.watched.insert(adopted.id);
+        }
         Ok(())
     }
 
