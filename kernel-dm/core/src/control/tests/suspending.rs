@@ -154,9 +154,13 @@ fn interrupted_resume() {
     assert_eq!(plane.info("a"), "305 tc=1 dev=fe00 name=a ACT");
     assert_eq!(plane.cancel(ticket, buffer), Err(Errno::EINTR));
     assert_eq!(plane.info("a"), "305 tc=1 dev=fe00 name=a ACT|INACT");
+    plane.make("low", LINEAR);
+    plane.load("a", &[(0, 8, "linear", "254:1 0")]);
     let (ticket, _, buffer) = plane.start(request(Command::DevSuspend).name("a"));
     plane.load("a", LINEAR);
+    assert_eq!(plane.info("low"), "305 tc=1 oc=1 dev=fe01 name=low ACT");
     assert_eq!(plane.cancel(ticket, buffer), Err(Errno::ENXIO));
+    assert_eq!(plane.info("low"), "305 tc=1 dev=fe01 name=low ACT");
     assert_eq!(plane.table("a", flag::QUERY_INACTIVE_TABLE), ["0 24 linear 1:0 0"]);
     assert!(!plane.volume("a").is_closed());
     // With the way clear, the next one goes through, and those who waited for it too.
