@@ -122,10 +122,8 @@ fn parse(params: &[u8]) -> Option<Cache> {
     status.core_args = words(&mut scan, core)?;
     status.policy_name = scan.word()?.to_vec();
     let policy = scan.spaced()?;
+    status.policy_args = words(&mut scan, policy)?;
     let rest = scan.0;
-    if policy > 0 {
-        status.policy_args = words(&mut scan, policy)?;
-    }
     status.read_only = contains(rest, " ro");
     status.needs_check = contains(rest, " needs_check");
     Some(status)
@@ -169,6 +167,8 @@ mod tests {
             .unwrap();
         assert_eq!((s.feature_flags, s.policy_args.len()), (10, 0));
         assert!(s.read_only && s.needs_check);
+        let s = parse_cache(b"8 27/2048 128 3/8 1 2 3 4 5 6 7 1 writeback 2 k v mq 2 ro 1 rw -").unwrap();
+        assert!(!s.read_only, "an argument of the policy is no mode");
         assert!(parse_cache(b"8 27/2048 128 3/8 1 2 3 4 5 6 7 1 writeback 2 k v smq 0").is_ok());
         for bad in [
             &b"8 27/2048 128 3/8 1 2 3 4 5 6 7 1 writeback 0 smq 0"[..],

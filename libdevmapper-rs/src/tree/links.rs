@@ -41,8 +41,13 @@ impl Tree {
             return Err(Error::Invalid(text));
         }
         let root = self.node(ROOT);
-        drop_link(&root, child);
-        drop_link(parent, &root);
+        // The root is the only link of a node on a side, or it is not linked there.
+        if child.used_by.borrow().first() == Some(&ROOT) {
+            drop_link(&root, child);
+        }
+        if parent.uses.borrow().first() == Some(&ROOT) {
+            drop_link(parent, &root);
+        }
         parent.uses.borrow_mut().push(child.id);
         child.used_by.borrow_mut().push(parent.id);
         Ok(())

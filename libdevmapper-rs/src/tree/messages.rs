@@ -174,7 +174,8 @@ impl Tree {
             ) = (&error, message)
             {
                 crate::log_error!("Thin pool {node} already has a thin device with device_id {id}.");
-                crate::log_error!("It may have to be deleted by hand, or be taken into the volume group.");
+                crate::log_error!("It may have to be deleted from the pool's metadata by hand (dev_id={id}).");
+                crate::log_error!("Or a volume with device_id={id} can be added to the volume group by hand.");
             }
             return Err(error);
         }
