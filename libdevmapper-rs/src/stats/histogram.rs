@@ -130,11 +130,8 @@ impl<'a> Histogram<'a> {
             if flags & BOUNDS_RANGE != 0 {
                 let bound = self.bound(bin, flags);
                 value_width = value_width.saturating_sub(bound.len().saturating_sub(bound_width));
-                let width = if padded && flags & BOUNDS_RANGE != BOUNDS_RANGE {
-                    bound_width
-                } else {
-                    0
-                };
+                let pair = flags & BOUNDS_RANGE == BOUNDS_RANGE && self.upper(bin) != u64::MAX;
+                let width = if padded && !pair { bound_width } else { 0 };
                 // Writing to a String cannot fail.
                 let _ = write!(text, "{bound:>width$}");
                 if flags & VALUES != 0 {
@@ -283,6 +280,16 @@ mod tests {
             );
         }
         assert_eq!(Histogram::new(&BINS).format(Some(1), 0, 0x23).unwrap(), "  10ms:     0");
+        // A single bound is padded, also where the others are ranges.
+        let bins = [
+            Bin { upper: MS, count: 3 },
+            Bin {
+                upper: u64::MAX,
+                count: 0,
+            },
+        ];
+        let text = Histogram::new(&bins).format(None, 0, 0x33).unwrap();
+        assert_eq!(text, "0s-1ms:     3,  >1ms:     0");
         assert!(Histogram::new(&BINS).format(Some(4), 0, 0x23).is_err());
         assert!(Histogram::new(&BINS).format(None, 0, 0x40).is_err());
     }
