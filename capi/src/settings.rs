@@ -53,12 +53,14 @@ c_api! {
 
     /// Closes the way to the driver unless it is held, and carries out queued node operations.
     fn dm_lib_release() -> () {
+        crate::task::timestamp::destroy();
         Library::global().release();
     }
 
     /// Ends the library; only the first call acts. Runs by itself when the process ends.
     fn dm_lib_exit() -> () {
         if Library::global().exit() {
+            crate::task::timestamp::destroy();
             crate::pool::report_leaks();
         }
     }

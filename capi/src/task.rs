@@ -5,6 +5,7 @@
 mod devices;
 mod owned;
 mod results;
+pub(crate) mod timestamp;
 
 use std::ffi::{c_char, c_int, c_uint, c_ushort};
 
@@ -117,6 +118,8 @@ switches! {
     dm_task_ima_measurement => ima_measurement;
     /// Checks what is below a device that is suspended.
     dm_task_enable_checks => enable_checks;
+    /// Notes the time when the request returns.
+    dm_task_set_record_timestamp => record_timestamp;
 }
 
 c_api! {

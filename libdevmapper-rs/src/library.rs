@@ -8,13 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, RwLock};
-use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::mangle::Mode;
 use crate::nodes::Nodes;
 use crate::settings::{LIBRARY_VERSION, Settings};
 use crate::task::{Task, TaskType};
+use crate::timestamp::Timestamp;
 use crate::transport::{self, Transport, select};
 use crate::udev::Udev;
 
@@ -50,7 +50,7 @@ pub struct Library {
     /// Cookies and their switches.
     pub(crate) udev: Udev,
     suspended: AtomicI32,
-    timestamp: Mutex<Option<Duration>>,
+    timestamp: Mutex<Option<Timestamp>>,
     exited: AtomicBool,
     pub(crate) inactive_warned: AtomicBool,
 }
@@ -261,14 +261,13 @@ impl Library {
         }
     }
 
-    /// When the last timestamped request of the process returned, on the monotonic clock.
+    /// When the last timestamped request of the process returned; none since [`Library::release`].
     #[must_use]
-    pub fn ioctl_timestamp(&self) -> Option<Duration> {
+    pub fn ioctl_timestamp(&self) -> Option<Timestamp> {
         *lock(&self.timestamp)
     }
 
     pub(crate) fn take_timestamp(&self) {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).ok();
-        *lock(&self.timestamp) = now.map(Duration::from);
+        *lock(&self.timestamp) = Timestamp::now().ok();
     }
 }

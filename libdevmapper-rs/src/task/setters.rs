@@ -45,6 +45,12 @@ impl Task {
         record_timestamp => record_timestamp;
     }
 
+    /// Whether [`Task::record_timestamp`] was called.
+    #[must_use]
+    pub fn records_timestamp(&self) -> bool {
+        self.options.record_timestamp
+    }
+
     /// Sets the major number; a wrong one is then sent as it is.
     pub fn set_major(&mut self, major: i32) {
         self.major = major;

@@ -50,6 +50,8 @@ pub struct Udmd {
 struct Idle {
     process: u32,
     streams: Vec<UnixStream>,
+    /// The connection of the last ARM_POLL; events are counted from there.
+    armed: Option<UnixStream>,
 }
 
 /// What went wrong with an exchange.
@@ -139,14 +141,15 @@ impl Udmd {
         if idle.process != process {
             *idle = Idle {
                 process,
-                streams: Vec::new(),
+                ..Idle::default()
             };
         }
         idle
     }
 
-    /// One request over an idle connection or a new one. A daemon that was restarted closed the idle ones.
-    fn request(&self, nr: u32, payload: &[u8]) -> std::result::Result<(i32, Vec<u8>), Failure> {
+    /// One request over an idle connection or a new one, which is returned too. A daemon that was restarted closed the
+    /// idle ones.
+    fn request(&self, nr: u32, payload: &[u8]) -> std::result::Result<(UnixStream, i32, Vec<u8>), Failure> {
         loop {
             let idle = self.idle().streams.pop();
             let reused = idle.is_some();
@@ -155,21 +158,24 @@ impl Udmd {
                 Some(stream) => stream,
                 None => self.dial().map_err(|_| Failure::Broken)?,
             };
-            let why = match exchange(&stream, nr, payload) {
-                Ok(reply) => {
-                    self.keep(stream);
-                    return Ok(reply);
-                }
-                Err(Trouble::Unsent) if reused => continue,
-                // Closing the connection tells the daemon that nobody waits any more.
-                Err(Trouble::Interrupted) => return Err(Failure::Refused(Errno::EINTR)),
-                Err(Trouble::Unsent) => "closed the connection before it took the request".into(),
-                Err(Trouble::Gone) => "went away before it answered; the request may have taken effect".into(),
-                Err(Trouble::Broken(why)) => why,
-            };
-            self.fail(&why);
-            return Err(Failure::Broken);
+            match exchange(&stream, nr, payload) {
+                Ok((errno, body)) => return Ok((stream, errno, body)),
+                Err(Trouble::Unsent) if reused => {}
+                Err(trouble) => return Err(self.failure(trouble)),
+            }
         }
+    }
+
+    fn failure(&self, trouble: Trouble) -> Failure {
+        let why = match trouble {
+            // Closing the connection tells the daemon that nobody waits any more.
+            Trouble::Interrupted => return Failure::Refused(Errno::EINTR),
+            Trouble::Unsent => "closed the connection before it took the request".into(),
+            Trouble::Gone => "went away before it answered; the request may have taken effect".into(),
+            Trouble::Broken(why) => why,
+        };
+        self.fail(&why);
+        Failure::Broken
     }
 }
 
@@ -250,7 +256,12 @@ fn read_all(mut stream: &UnixStream, bytes: &mut [u8], interruptible: bool) -> s
 
 impl Transport for Udmd {
     fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> std::result::Result<(), Failure> {
-        let (errno, body) = self.request(nr, buffer)?;
+        let (stream, errno, body) = self.request(nr, buffer)?;
+        if nr == Command::DevArmPoll.number() {
+            self.idle().armed = Some(stream);
+        } else {
+            self.keep(stream);
+        }
         // A failed request brings the version back, or nothing.
         let body = Zeroizing::new(body);
         if let Some(start) = buffer.get_mut(..body.len()) {
@@ -276,9 +287,21 @@ impl Transport for Udmd {
     }
 
     fn wait_event(&self) -> std::result::Result<(), Failure> {
-        match self.request(WAIT_EVENT, &[])? {
-            (0, _) => Ok(()),
-            (errno, _) => Err(Failure::Refused(Errno(errno))),
+        let armed = self.idle().armed.take();
+        let (stream, errno) = match armed {
+            Some(stream) => {
+                let (errno, _) = exchange(&stream, WAIT_EVENT, &[]).map_err(|trouble| self.failure(trouble))?;
+                (stream, errno)
+            }
+            None => self
+                .request(WAIT_EVENT, &[])
+                .map(|(stream, errno, _)| (stream, errno))?,
+        };
+        self.idle().armed = Some(stream);
+        if errno == 0 {
+            Ok(())
+        } else {
+            Err(Failure::Refused(Errno(errno)))
         }
     }
 }
