@@ -72,6 +72,7 @@ pub fn spawn(shared: Arc<Shared>, events: Sender<DeviceId>, name: String) -> std
         .name(name)
         .spawn(move || match Reactor::new(shared, theirs, events) {
             Ok(mut reactor) => {
+                crate::guard::prefer_this_thread();
                 let _ = tell.send(Ok(()));
                 reactor.run();
             }
