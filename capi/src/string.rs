@@ -165,7 +165,7 @@ c_api! {
         layer: *mut *mut c_char,
     ) -> c_int {
         if vgname.is_null() || lvname.is_null() || layer.is_null() {
-            log_error!("Internal error: dm_split_lvm_name: Missing parameters.");
+            log_error!("Internal error: dm_split_lvm_name: Forbidden NULL parameter detected.");
             return 0;
         }
         // SAFETY: the caller passes places for the results, and a pool and a C string, or in the first place a C string

@@ -153,7 +153,11 @@ fn take_lock(path: &Path, file: &File) -> Result<()> {
                 std::thread::sleep(LOCK_DELAY);
             }
             Errno::EACCES | Errno::EAGAIN => {
-                log_error!("Cannot lock lockfile [{}], error was [{}]", shown(path), errno.desc());
+                log_error!(
+                    "Cannot lock lockfile [{}], error was [{}]",
+                    shown(path),
+                    SysText(&errno.into())
+                );
                 return Err(system(path, "fcntl", errno.into()));
             }
             Errno::EINTR => {}
@@ -178,7 +182,7 @@ pub fn daemon_is_running(path: &Path) -> bool {
             log_error!(
                 "Cannot check lock status of lockfile [{}], error was [{}]",
                 shown(path),
-                errno.desc()
+                SysText(&errno.into())
             );
             log_debug!("descriptor was {}", file.as_raw_fd());
             false

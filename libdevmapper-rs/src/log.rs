@@ -110,14 +110,24 @@ macro_rules! log_activation { ($($arg:tt)+) => { $crate::log_at!(Debug, 0, $crat
 #[macro_export]
 macro_rules! log_sys_error {
     ($path:expr, $call:expr, $err:expr) => {
-        $crate::log_error!("{}: {} failed: {}", $path, $call, $crate::log::SysText(&$err))
+        $crate::log_error!(
+            "{}{} failed: {}",
+            $crate::log::Object(&$path),
+            $call,
+            $crate::log::SysText(&$err)
+        )
     };
 }
 /// Logs a failed system call as a debug message.
 #[macro_export]
 macro_rules! log_sys_debug {
     ($path:expr, $call:expr, $err:expr) => {
-        $crate::log_debug!("{}: {} failed: {}", $path, $call, $crate::log::SysText(&$err))
+        $crate::log_debug!(
+            "{}{} failed: {}",
+            $crate::log::Object(&$path),
+            $call,
+            $crate::log::SysText(&$err)
+        )
     };
 }
 
@@ -189,22 +199,46 @@ pub fn restore_raw(text: &mut Vec<u8>) {
     text.truncate(to);
 }
 
+/// What a system call was done to, with a colon and a blank; nothing if it has no name.
+#[derive(Debug)]
+pub struct Object<T>(pub T);
+
+impl<T: std::fmt::Display> std::fmt::Display for Object<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.0.to_string();
+        if name.is_empty() { Ok(()) } else { write!(f, "{name}: ") }
+    }
+}
+
 /// Prints an [`std::io::Error`] the way `strerror` does, without Rust's `(os error N)`.
 #[derive(Debug)]
 pub struct SysText<'a>(pub &'a std::io::Error);
 
 impl std::fmt::Display for SysText<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.raw_os_error() {
-            Some(code) => f.write_str(nix::errno::Errno::from_raw(code).desc()),
-            None => write!(f, "{}", self.0),
-        }
+        // Rust takes the text from strerror and puts the number behind it.
+        let text = self.0.to_string();
+        let number = self.0.raw_os_error().map(|code| format!(" (os error {code})"));
+        f.write_str(
+            number
+                .as_deref()
+                .and_then(|number| text.strip_suffix(number))
+                .unwrap_or(&text),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn system_errors_as_strerror_has_them() {
+        let text = |code| SysText(&std::io::Error::from_raw_os_error(code)).to_string();
+        assert_eq!(text(libc::EAGAIN), "Resource temporarily unavailable");
+        assert_eq!(text(libc::ENOENT), "No such file or directory");
+        assert_eq!(Object("").to_string() + &Object("x").to_string(), "x: ");
+    }
 
     #[test]
     fn raw_bytes_survive_formatting() {

@@ -256,7 +256,9 @@ pub fn size_to_string(sectors: u64, format: &Format) -> Option<Vec<u8>> {
     let value = bytes as f64 / divisor as f64;
     let decimals = if matches!(names[2], "B" | "b" | "S") { 0 } else { 2 };
     let mut out = Vec::with_capacity(32);
-    if mark && (value * 100.0).round_ties_even() > (value * 100.0).trunc() {
+    #[expect(clippy::cast_precision_loss, reason = "as exact as the value that is shown")]
+    let hundredths = 100.0 * bytes as f64 / divisor as f64;
+    if mark && hundredths.round_ties_even() > hundredths.trunc() {
         out.push(b'<');
     }
     out.extend_from_slice(&format_double(value, decimals));
