@@ -87,7 +87,7 @@ static void number(const char *what, uint64_t n)
 		printf(" %s %" PRIx64, what, n);
 }
 
-/* The object at the cursor. Lengths and starts of whole regions are left out: 1.02.185 takes them for areas. */
+/* The object at the cursor. Area starts of whole regions are left out: 1.02.185 takes a flag for an area there. */
 static void at(const struct dm_stats *s)
 {
 	int type = dm_stats_current_object_type(s);
@@ -102,14 +102,14 @@ static void at(const struct dm_stats *s)
 	number("", n);
 	printf(" len %d", dm_stats_get_current_region_len(s, &n));
 	number("", n);
+	printf(" area_len %d", dm_stats_get_current_region_area_len(s, &n));
+	number("", n);
+	printf(" current_area_len %d", dm_stats_get_current_area_len(s, &n));
+	number("", n);
 	if (type != DM_STATS_OBJECT_TYPE_REGION) {
-		printf(" area_len %d", dm_stats_get_current_region_area_len(s, &n));
-		number("", n);
 		printf(" area_start %d", dm_stats_get_current_area_start(s, &n));
 		number("", n);
 		printf(" area_offset %d", dm_stats_get_current_area_offset(s, &n));
-		number("", n);
-		printf(" current_area_len %d", dm_stats_get_current_area_len(s, &n));
 		number("", n);
 	}
 	printf(" program %s aux %s precise %d alias %s", dm_stats_get_current_region_program_id(s),
@@ -277,7 +277,10 @@ static void properties(struct dm_stats *s)
 		dm_stats_get_region_len(s, n + 1, id);
 		dm_stats_get_area_start(s, n + 2, id, 1);
 		dm_stats_get_area_offset(s, n + 3, id, 1);
-		printf(" start %" PRIu64 " len %" PRIu64 " area 1 at %" PRIu64 " %" PRIu64 "\n", n[0], n[1], n[2], n[3]);
+		printf(" start %" PRIu64 " len %" PRIu64 " area 1 at %" PRIu64 " %" PRIu64, n[0], n[1], n[2], n[3]);
+		dm_stats_get_region_area_len(s, n, id);
+		dm_stats_get_region_area_len(s, n + 1, id | R);
+		printf(" area_len %" PRIu64 ", of all %" PRIu64 "\n", n[0], n[1]);
 	}
 	for (id = 0; id < 7; id++)
 		if (dm_stats_group_present(s, id)) {

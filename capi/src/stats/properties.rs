@@ -15,21 +15,15 @@ impl dm_stats {
         }
     }
 
-    /// Length of the areas of a region; what is added up is one area.
+    /// Length of the areas of a region; a group, and a region with the flag for all of it, are one area. The cursor at a
+    /// whole region has no such flag: reports show the length of its areas there.
     fn area_len(&self, region: u64) -> Option<u64> {
+        let flagged = region != NONE && region & REGION != 0;
         let scope = match self.region_scope(region)? {
-            Scope::Region(id) if !self.is_whole(region) => Scope::Area { region: id, area: 0 },
+            Scope::Region(region) if !flagged => Scope::Area { region, area: 0 },
             whole => whole,
         };
         self.stats.area_len(scope)
-    }
-
-    /// Whether an id means a region as a whole by its flag or by the cursor's place.
-    fn is_whole(&self, region: u64) -> bool {
-        match region {
-            NONE => matches!(self.stats.position(), Some(Scope::Region(_))),
-            id => id & REGION != 0,
-        }
     }
 
     fn program_id(&self, region: u64) -> &[u8] {
@@ -129,7 +123,7 @@ c_api! {
         unsafe { store(len, read(dms).and_then(|d| d.stats.region_len(d.region_scope(region_id)?))) }
     }
 
-    /// Length of a region's areas; what is added up is one area.
+    /// Length of a region's areas; a group is one area.
     fn dm_stats_get_region_area_len(dms: *const dm_stats, len: *mut u64, region_id: u64) -> c_int {
         // SAFETY: the caller passes a handle and a place for the result.
         unsafe { store(len, read(dms).and_then(|d| d.area_len(region_id))) }

@@ -45,10 +45,10 @@ impl FilemapdMode {
 }
 
 /// Starts the daemon for the file that is open as `fd` in this process, which it inherits. In the foreground it takes
-/// this process's place, so that only a failure returns.
+/// this process's place, so that only a failure returns. That there is no such program is otherwise only logged.
 ///
 /// # Errors
-/// An argument is not allowed, or the program cannot be started; logged.
+/// An argument is not allowed, or the program cannot be started in the foreground; logged.
 pub fn start_filemapd(
     fd: i32,
     group: u64,
@@ -74,21 +74,21 @@ pub fn start_filemapd(
         .arg(mode.word())
         .arg(u8::from(foreground).to_string())
         .arg(verbose.to_string());
-    let source = if foreground {
-        command.exec()
-    } else {
-        match command.spawn() {
-            // The daemon outlives its starter, so nobody waits for it here.
-            Ok(_daemon) => return Ok(()),
-            Err(error) => error,
-        }
-    };
-    crate::log_sys_error!(PROGRAM, "exec", source);
-    Err(Error::System {
-        path: PROGRAM.into(),
-        call: "exec",
-        source,
-    })
+    if foreground {
+        let source = command.exec();
+        crate::log_sys_error!(PROGRAM, "exec", source);
+        return Err(Error::System {
+            path: PROGRAM.into(),
+            call: "exec",
+            source,
+        });
+    }
+    // The daemon outlives its starter, so nobody waits for it here. Programs take a daemon that is not installed, as it is
+    // not on Debian, for no failure: the regions are there, and only do not follow the file.
+    if let Err(source) = command.spawn() {
+        crate::log_sys_error!(PROGRAM, "exec", source);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
