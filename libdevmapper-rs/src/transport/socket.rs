@@ -12,6 +12,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::Command;
@@ -32,6 +33,10 @@ pub const HELLO: u32 = 0x101;
 pub const HEADER: usize = 16;
 /// Idle connections kept for later requests.
 const IDLE_MAX: usize = 4;
+/// How long a daemon that was there is given to come back.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// Pause between attempts.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Longest greeting, in bytes.
 const HELLO_MAX: usize = 4096;
 /// Major number of the loop devices that udmd's volumes appear as.
@@ -79,7 +84,7 @@ impl Udmd {
             path,
             idle: Mutex::default(),
         };
-        let stream = this.dial()?;
+        let stream = this.dial(&mut Patience::none())?;
         match exchange(&stream, HELLO, &[]) {
             Ok((0, version)) => {
                 crate::log_debug!(
@@ -110,20 +115,31 @@ impl Udmd {
         Error::Invalid(message)
     }
 
-    fn dial(&self) -> Result<UnixStream> {
-        UnixStream::connect(&self.path).map_err(|source| {
-            let why = match source.kind() {
-                ErrorKind::NotFound => "is not there: no such socket".into(),
-                ErrorKind::ConnectionRefused => "does not answer: the socket is there, but no daemon listens".into(),
-                ErrorKind::PermissionDenied => "refused the connection: permission denied".into(),
-                _ => format!("cannot be reached: {}", crate::log::SysText(&source)),
-            };
-            self.fail(&why);
-            Error::System {
-                path: self.path.display().to_string(),
-                call: "connect",
-                source,
+    /// Connects. With `patience`, a daemon that is not there is given this time to come back.
+    fn dial(&self, patience: &mut Patience) -> Result<UnixStream> {
+        let source = loop {
+            match UnixStream::connect(&self.path) {
+                Ok(stream) => return Ok(stream),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => {
+                    let may_return = matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+                    if !may_return || !patience.pause() {
+                        break e;
+                    }
+                }
             }
+        };
+        let why = match source.kind() {
+            ErrorKind::NotFound => "is not there: no such socket".into(),
+            ErrorKind::ConnectionRefused => "does not answer: the socket is there, but no daemon listens".into(),
+            ErrorKind::PermissionDenied => "refused the connection: permission denied".into(),
+            _ => format!("cannot be reached: {}", crate::log::SysText(&source)),
+        };
+        self.fail(&why);
+        Err(Error::System {
+            path: self.path.display().to_string(),
+            call: "connect",
+            source,
         })
     }
 
@@ -147,22 +163,28 @@ impl Udmd {
         idle
     }
 
-    /// One request over an idle connection or a new one, which is returned too. A daemon that was restarted closed the
-    /// idle ones.
+    /// One request over an idle connection or a new one, which is returned too.
+    ///
+    /// A daemon that was restarted closed the old connections. What it had not read is sent to the new daemon, and so
+    /// are questions that it had not answered; another request may have taken effect and is not sent twice.
     fn request(&self, nr: u32, payload: &[u8]) -> std::result::Result<(UnixStream, i32, Vec<u8>), Failure> {
+        let mut patience = Patience::new(PATIENCE);
         loop {
             let idle = self.idle().streams.pop();
-            let reused = idle.is_some();
             let stream = match idle {
                 Some(stream) if is_stale(&stream) => continue,
                 Some(stream) => stream,
-                None => self.dial().map_err(|_| Failure::Broken)?,
+                None => self.dial(&mut patience).map_err(|_| Failure::Broken)?,
             };
-            match exchange(&stream, nr, payload) {
+            let trouble = match exchange(&stream, nr, payload) {
                 Ok((errno, body)) => return Ok((stream, errno, body)),
-                Err(Trouble::Unsent) if reused => {}
-                Err(trouble) => return Err(self.failure(trouble)),
+                Err(trouble) => trouble,
+            };
+            let again = matches!(trouble, Trouble::Unsent) || matches!(trouble, Trouble::Gone) && is_question(nr);
+            if !again || !patience.pause() {
+                return Err(self.failure(trouble));
             }
+            crate::log_debug!("udmd at {} went away: connecting again.", self.path.display());
         }
     }
 
@@ -177,6 +199,48 @@ impl Udmd {
         self.fail(&why);
         Failure::Broken
     }
+}
+
+/// Time for a daemon to come back.
+struct Patience {
+    left: Duration,
+}
+
+impl Patience {
+    fn new(left: Duration) -> Self {
+        Self { left }
+    }
+
+    fn none() -> Self {
+        Self::new(Duration::ZERO)
+    }
+
+    /// Sleeps a little; false when the time is over.
+    fn pause(&mut self) -> bool {
+        let Some(left) = self.left.checked_sub(PAUSE) else {
+            return false;
+        };
+        self.left = left;
+        std::thread::sleep(PAUSE);
+        true
+    }
+}
+
+/// Whether a command only asks, so that asking twice does no harm.
+fn is_question(nr: u32) -> bool {
+    matches!(
+        Command::from_number(nr),
+        Some(
+            Command::Version
+                | Command::ListDevices
+                | Command::DevStatus
+                | Command::DevWait
+                | Command::TableDeps
+                | Command::TableStatus
+                | Command::ListVersions
+                | Command::GetTargetVersion
+        )
+    )
 }
 
 /// Whether an idle connection was closed, or holds bytes that nobody asked for.
@@ -399,6 +463,24 @@ mod tests {
         assert!(Udmd::connect(path).is_err());
         let (_dir, wrong) = daemon(|_, _| b"SSH-2.0-something-else".to_vec());
         assert!(Udmd::connect(wrong).is_err());
+    }
+
+    #[test]
+    fn questions_are_asked_again() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static ASKED: AtomicU32 = AtomicU32::new(0);
+        let (_dir, path) = daemon(|nr, payload| match nr {
+            HELLO => reply(0, b"udmd"),
+            // The first two daemons die over each request.
+            _ if ASKED.fetch_add(1, Ordering::Relaxed) < 2 => Vec::new(),
+            _ => reply(0, payload),
+        });
+        let udmd = Udmd::connect(path).unwrap();
+        udmd.ioctl(8, &mut [0; 16]).unwrap();
+        assert_eq!(ASKED.load(Ordering::Relaxed), 3);
+        ASKED.store(0, Ordering::Relaxed);
+        assert_eq!(udmd.ioctl(4, &mut [0; 16]), Err(Failure::Broken));
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
     }
 
     #[test]
