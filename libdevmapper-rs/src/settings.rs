@@ -1,16 +1,17 @@
 //! Process-wide settings: directories, uuid prefix, mangling mode.
 //!
-//! The functions of this module are about the process's [`Library`](crate::library::Library); each library object has
+//! The functions of this module are about the process's [`Library`]; each library object has
 //! [`Settings`] of its own.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use bstr::{BStr, BString};
+use bstr::BString;
 
 use crate::error::{Error, Result};
 use crate::library::Library;
+use crate::log::Raw;
 use crate::mangle::Mode;
 
 /// Version of the C library whose behaviour this is, as `dm_get_library_version` prints it.
@@ -55,7 +56,7 @@ fn absolute_dir(dir: &[u8], suffix: &str) -> Result<BString> {
     if dir.first() != Some(&b'/') {
         return Err(refuse(format!(
             "Invalid directory value, {}: not an absolute name.",
-            BStr::new(dir)
+            Raw(dir)
         )));
     }
     let mut path = BString::from(dir);
@@ -64,10 +65,7 @@ fn absolute_dir(dir: &[u8], suffix: &str) -> Result<BString> {
     }
     path.extend_from_slice(suffix.as_bytes());
     if path.len() > MAX_PATH {
-        return Err(refuse(format!(
-            "Invalid directory value, {}: name too long.",
-            BStr::new(dir)
-        )));
+        return Err(refuse(format!("Invalid directory value, {}: name too long.", Raw(dir))));
     }
     Ok(path)
 }
@@ -101,7 +99,7 @@ impl Settings {
     /// Longer than [`MAX_UUID_PREFIX`]; an error message says so.
     pub fn set_uuid_prefix(&mut self, prefix: &[u8]) -> Result<()> {
         if prefix.len() > MAX_UUID_PREFIX {
-            let message = format!("New uuid prefix {} too long.", BStr::new(prefix));
+            let message = format!("New uuid prefix {} too long.", Raw(prefix));
             crate::log_error!("{message}");
             return Err(Error::Invalid(message));
         }

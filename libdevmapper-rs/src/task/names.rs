@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use bstr::{BStr, BString};
+use bstr::BString;
 
 use super::{Task, TaskType};
 use crate::error::{Error, Result};
+use crate::log::Raw;
 use crate::mangle::{Mode, What, mangle};
 use crate::settings::Settings;
 
@@ -24,12 +25,7 @@ impl Name {
     pub(super) fn mangled(text: &[u8], what: What, mode: Mode) -> Result<Self> {
         let sent = BString::from(mangle(text, what, mode)?.into_owned());
         if sent != text {
-            crate::log_activation!(
-                "{} mangled [{}]: {} -> {sent}",
-                what.text(),
-                mode_word(mode),
-                BStr::new(text)
-            );
+            crate::log_activation!("{} mangled [{}]: {} -> {sent}", what.text(), mode_word(mode), Raw(text));
         }
         Ok(Self { sent })
     }
@@ -62,13 +58,10 @@ impl Task {
             return Ok(());
         }
         if self.kind == TaskType::Create.number() {
-            return Err(invalid(format!(
-                "Name \"{}\" invalid. It contains \"/\".",
-                BStr::new(name)
-            )));
+            return Err(invalid(format!("Name \"{}\" invalid. It contains \"/\".", Raw(name))));
         }
         let (sent, last) = find_by_path(&settings, name);
-        let sent = sent.ok_or_else(|| invalid(format!("Device {} not found", BStr::new(&last))))?;
+        let sent = sent.ok_or_else(|| invalid(format!("Device {} not found", Raw(&last))))?;
         if sent.len() > What::Name.max_len() {
             return Err(invalid(format!("Name \"{sent}\" too long.")));
         }
@@ -91,7 +84,7 @@ impl Task {
     /// # Errors
     /// Empty, too long, with a slash, or cannot be mangled; logged.
     pub fn set_newname(&mut self, name: &[u8]) -> Result<()> {
-        let shown = BStr::new(name);
+        let shown = Raw(name);
         if name.contains(&b'/') {
             return Err(invalid(format!("Name \"{shown}\" invalid. It contains \"/\".")));
         }
@@ -113,7 +106,7 @@ impl Task {
     /// Too long, or cannot be mangled; logged.
     pub fn set_newuuid(&mut self, uuid: &[u8]) -> Result<()> {
         if uuid.len() > What::NewUuid.max_len() {
-            return Err(invalid(format!("Uuid \"{}\" too long", BStr::new(uuid))));
+            return Err(invalid(format!("Uuid \"{}\" too long", Raw(uuid))));
         }
         self.extra.new_name = None;
         self.extra.new_name = Some(Name::mangled(uuid, What::NewUuid, self.library.settings().mangling)?);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bstr::{BStr, BString};
+use bstr::BString;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Header, flag};
 use zeroize::Zeroizing;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::reply::Reply;
 use super::{Task, TaskType};
 use crate::error::{Error, Result};
+use crate::log::Raw;
 use crate::transport::{Failure, Transport};
 
 /// Further attempts to remove a device that is open.
@@ -167,6 +168,7 @@ impl Task {
             b"" => self.name.as_ref().map(|n| n.sent.clone()).unwrap_or_default(),
             name => BString::from(name),
         };
+        let name = Raw(&name);
         let (major, minor) = dm_abi::ioctl::decode_dev(header.dev);
         let dev = if major > 0 {
             format!("({major}:{minor})")
@@ -178,7 +180,7 @@ impl Task {
             nix::errno::Errno::UnknownErrno => format!("Unknown error {}", errno.0),
             known => known.desc().into(),
         };
-        let uuid = BStr::new(header.uuid());
+        let uuid = Raw(header.uuid());
         let text = format_args!(
             "device-mapper: {} ioctl on {name} {uuid}{dev} failed: {reason}",
             kind.word()

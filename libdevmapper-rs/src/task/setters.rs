@@ -1,10 +1,11 @@
 //! What can be set on a task, apart from names.
 
-use bstr::{BStr, BString};
+use bstr::BString;
 use dm_abi::errno::Errno;
 
 use super::{AddNode, Target, Task};
 use crate::error::{Error, Result};
+use crate::log::Raw;
 
 /// Longest target type, in bytes.
 const MAX_TYPE: usize = 15;
@@ -121,7 +122,7 @@ impl Task {
     /// A target type of more than 15 bytes; logged.
     pub fn add_target(&mut self, start: u64, length: u64, kind: &[u8], params: &[u8]) -> Result<()> {
         if kind.len() > MAX_TYPE {
-            let message = format!("Target type name {} is too long.", BStr::new(kind));
+            let message = format!("Target type name {} is too long.", Raw(kind));
             crate::log_error!("{message}");
             return Err(Error::Invalid(message));
         }
