@@ -44,7 +44,7 @@ fn succeeded(what: &str, output: Output) -> String {
 pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
     while !check() {
-        assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -170,6 +170,13 @@ impl Daemon {
                 std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == wanted.as_bytes())
             })
             .collect()
+    }
+
+    /// What the daemon has open.
+    pub fn open_files(&self) -> Vec<String> {
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let target = |fd: std::fs::DirEntry| std::fs::read_link(fd.path()).ok()?.into_os_string().into_string().ok();
+        fds.flatten().filter_map(target).collect()
     }
 
     /// Number of descriptors that the daemon has open.
