@@ -170,7 +170,7 @@ c_api! {
     /// Part of all requests that are in a bin, as dm_percent_t.
     fn dm_histogram_get_bin_percent(dmh: *const dm_histogram, bin: c_int) -> c_int {
         // SAFETY: the caller passes a histogram.
-        unsafe { view(dmh) }.percent(number(bin))
+        unsafe { view(dmh) }.percent(number(bin)).0
     }
 
     /// Requests in all bins.

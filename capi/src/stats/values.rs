@@ -105,7 +105,7 @@ c_api! {
         // SAFETY: the caller passes a handle and a place for the result.
         unsafe {
             let dms = read(dms).filter(|d| d.stats.is_listed());
-            store(util, dms.and_then(|d| d.stats.utilization(d.scope(region_id, area_id)?)))
+            store(util, dms.and_then(|d| Some(d.stats.utilization(d.scope(region_id, area_id)?)?.0)))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bstr::{BStr, ByteSlice};
 
 use crate::error::{Error, Result};
+use crate::percent::Percent;
 
 /// Flag: print bounds in the largest unit that divides them, instead of nanoseconds.
 pub const SUFFIX: u32 = 0x1;
@@ -81,13 +82,13 @@ impl<'a> Histogram<'a> {
         self.bins.iter().fold(0, |sum, bin| sum.wrapping_add(bin.count))
     }
 
-    /// Part of the requests that are in a bin, in units of 1/1000000 percent.
+    /// Part of the requests that are in a bin.
     #[must_use]
-    pub fn percent(&self, bin: usize) -> i32 {
+    pub fn percent(&self, bin: usize) -> Percent {
         match (self.count(bin), self.sum()) {
-            (0, _) | (_, 0) => 0,
-            _ if self.width(bin) == 0 => 0,
-            (count, sum) => super::metric::percent(count, sum),
+            (0, _) | (_, 0) => Percent::ZERO,
+            _ if self.width(bin) == 0 => Percent::ZERO,
+            (count, sum) => Percent::of(count, sum),
         }
     }
 
@@ -140,7 +141,7 @@ impl<'a> Histogram<'a> {
             }
             let width = if padded { value_width } else { 0 };
             let _ = if flags & PERCENT != 0 {
-                write!(text, "{:>width$.2}%", f64::from(self.percent(bin)) / 1e6)
+                write!(text, "{:>width$.2}%", f64::from(self.percent(bin).0) / 1e6)
             } else if flags & VALUES != 0 {
                 write!(text, "{:>width$}", self.count(bin))
             } else {
@@ -309,11 +310,11 @@ mod tests {
                 histogram.count(9),
                 histogram.percent(9)
             ),
-            (0, 0, 0, 0)
+            (0, 0, 0, Percent::ZERO)
         );
         assert_eq!(
             (histogram.sum(), histogram.percent(0), histogram.percent(1)),
-            (12, 100_000_000, 0)
+            (12, Percent::HUNDRED, Percent::ZERO)
         );
     }
 

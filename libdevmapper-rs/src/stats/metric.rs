@@ -2,6 +2,7 @@
 
 use super::region::{COUNTERS, Region};
 use super::{Bin, Scope, Stats};
+use crate::percent::Percent;
 
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $value:literal, $text:literal;)* }) => {
@@ -61,26 +62,6 @@ numbered! {
         ServiceTime = 11, "Milliseconds of utilization per request, from whole percents, which reports depend on.";
         Throughput = 12, "Requests per second.";
         Utilization = 13, "Part of the interval with requests in flight, 0 to 1.";
-    }
-}
-
-/// `part` of `whole` in units of 1/1000000 percent; only nothing is 0, and only all is 100 percent.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the part of a whole is not larger than 100 percent"
-)]
-pub(super) fn percent(part: u64, whole: u64) -> i32 {
-    const ALL: i32 = 100_000_000;
-    if part == whole || whole == 0 {
-        return ALL;
-    }
-    if part == 0 {
-        return 0;
-    }
-    match (f64::from(ALL) * (part as f64 / whole as f64)) as i32 {
-        0 => 1,
-        ALL => ALL - 1,
-        percent => percent,
     }
 }
 
@@ -152,12 +133,12 @@ impl Stats {
         })
     }
 
-    /// [`Metric::Utilization`] in units of 1/1000000 percent.
+    /// [`Metric::Utilization`] as a percentage.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 0 to 1")]
-    pub fn utilization(&self, scope: Scope) -> Option<i32> {
+    pub fn utilization(&self, scope: Scope) -> Option<Percent> {
         let utilization = self.metric(Metric::Utilization, scope)?;
-        Some(percent((utilization * 1e6) as u64, 1_000_000))
+        Some(Percent::of((utilization * 1e6) as u64, 1_000_000))
     }
 
     /// The histogram of a scope, added up where that has several areas, with the bounds of the region or of the group's

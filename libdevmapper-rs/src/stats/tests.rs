@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bstr::{BString, ByteSlice};
 
 use super::*;
+use crate::percent::Percent;
 
 /// A region of the small engine.
 pub(super) struct Kept {
@@ -519,7 +520,7 @@ fn counters_and_metrics() {
     );
     assert_eq!(value(Metric::Utilization), 0.005);
     assert_eq!(value(Metric::ServiceTime), 0.0);
-    assert_eq!(stats.utilization(area), Some(500_000));
+    assert_eq!(stats.utilization(area), Some(Percent(500_000)));
 
     let counts = |scope| {
         stats
@@ -547,7 +548,7 @@ fn service_time_and_utilization() {
     let time = stats.metric(Metric::ServiceTime, area).unwrap();
     assert!((time - 1e9 * (50.0 / 1e6) / (100.0 * 1200.0)).abs() < 1e-12, "{time}");
     stats.set_sampling_interval_ns(1_000_000);
-    assert_eq!(stats.utilization(area), Some(100_000_000));
+    assert_eq!(stats.utilization(area), Some(Percent::HUNDRED));
 }
 
 #[test]
@@ -559,17 +560,6 @@ fn populating_one_region() {
     assert!(stats.populate_region(9).is_err());
     assert!(!stats.is_listed());
     assert!(stats.populate_region(4).is_err());
-}
-
-#[test]
-fn percents() {
-    use super::metric::percent;
-    assert_eq!(
-        (percent(0, 0), percent(0, 5), percent(5, 5)),
-        (100_000_000, 0, 100_000_000)
-    );
-    assert_eq!((percent(1, u64::MAX), percent(u64::MAX - 1, u64::MAX)), (1, 99_999_999));
-    assert_eq!(percent(1, 3), 33_333_333);
 }
 
 #[test]
