@@ -109,9 +109,10 @@ impl Udev {
             && self.daemon_runs()
     }
 
-    /// The flags of a cookie call, as `DM_DISABLE_UDEV` demands them.
-    pub(crate) fn forced(&self, flags: u16) -> u16 {
-        if self.disabled.load(Ordering::Relaxed) {
+    /// The flags of a cookie call as they must be with `DM_DISABLE_UDEV`, or where udev never hears of the devices: whoever
+    /// trusts udev to make the nodes would get none.
+    pub(crate) fn forced(&self, flags: u16, has_udev: bool) -> u16 {
+        if !has_udev || self.disabled.load(Ordering::Relaxed) {
             flags & !Flags::DISABLE_LIBRARY_FALLBACK | Flags::DISABLE_DM_RULES | Flags::DISABLE_SUBSYSTEM_RULES
         } else {
             flags
@@ -247,10 +248,11 @@ mod tests {
     #[test]
     fn environment_forces_flags() {
         let udev = Udev::default();
-        assert_eq!(udev.forced(0x20), 0x20);
+        assert_eq!(udev.forced(0x20, true), 0x20);
+        assert_eq!(udev.forced(0x20, false), 0x03);
         udev.disabled.store(true, Ordering::Relaxed);
-        assert_eq!(udev.forced(0x20), 0x03);
-        assert_eq!(udev.forced(0x40), 0x43);
+        assert_eq!(udev.forced(0x20, true), 0x03);
+        assert_eq!(udev.forced(0x40, true), 0x43);
     }
 
     #[test]

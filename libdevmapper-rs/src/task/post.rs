@@ -147,7 +147,8 @@ impl Task {
     /// # Errors
     /// No semaphore can be made, or the cookie's is gone; logged.
     pub fn set_cookie(&mut self, cookie: &mut u32, flags: u16) -> Result<()> {
-        let flags = self.library.udev.forced(flags);
+        let has_udev = self.library.transport().is_ok_and(|transport| transport.has_udev());
+        let flags = self.library.udev.forced(flags, has_udev);
         self.event_nr = u32::from(flags) << udev::FLAGS_SHIFT;
         if !udev::sync_support(&self.library) {
             *cookie = 0;

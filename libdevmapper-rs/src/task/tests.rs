@@ -257,6 +257,19 @@ fn resume_and_rename_queue_nodes() {
 }
 
 #[test]
+fn nodes_are_made_where_udev_hears_nothing() {
+    let bench = Bench::new();
+    bench.reply(0x2024, 0xfe00);
+    let mut task = bench.task(TaskType::Resume, "a1");
+    let mut cookie = 7;
+    task.set_cookie(&mut cookie, 0x20).unwrap();
+    assert_eq!(cookie, 0);
+    task.run().unwrap();
+    assert_eq!(bench.log(), [r#"6 4 430000 0 "a1" "" 2048"#]);
+    assert_eq!(bench.queue(), ["a1 NODE_ADD (254,0) 0:0 0600"]);
+}
+
+#[test]
 fn flags_of_suspend() {
     let bench = Bench::new();
     bench.reply(0xc26, 0xfe00);
