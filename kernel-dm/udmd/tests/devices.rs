@@ -63,7 +63,7 @@ fn data_reach_their_places_on_two_disks() {
     assert!(back == *small);
     assert_eq!(client.remove("v").unwrap_err(), libc::EBUSY);
     drop(file);
-    client.remove("v").unwrap();
+    client.remove_soon("v");
     eventually("the node is gone", || !volume.path.exists());
     assert_eq!(client.remove("v").unwrap_err(), libc::ENXIO);
 }
@@ -101,7 +101,7 @@ fn a_filesystem_lives_on_it_and_grows() {
     assert!(std::fs::read(mount.path().join("file")).unwrap() == *data);
     assert_eq!(std::fs::read(mount.path().join("other")).unwrap(), b"after");
     drop(unmount);
-    client.remove("fs").unwrap();
+    client.remove_soon("fs");
 }
 
 struct Unmount(String);
@@ -139,7 +139,7 @@ fn discards_and_zeroes_give_zeroes() {
     range_call(&file, BLKZEROOUT, 2 * MIB, MIB);
     assert!(zeroed(MIB, 512) && zeroed(2 * MIB, MIB) && !zeroed(MIB + 512, 512));
     drop(file);
-    client.remove("d").unwrap();
+    client.remove_soon("d");
 }
 
 #[test]
@@ -181,8 +181,8 @@ fn size_access_and_block_size_follow_the_table() {
     let data = Aligned::pattern(8192, 2);
     other.open_direct().write_all_at(&data, 8192 * 512 - 4096).unwrap();
     assert!(large.read(0, 8) == data[4096..]);
-    client.remove("l").unwrap();
-    client.remove("s").unwrap();
+    client.remove_soon("l");
+    client.remove_soon("s");
 }
 
 #[test]
@@ -222,8 +222,8 @@ fn stacked_devices_and_other_targets() {
         );
     }
     drop(file);
-    client.remove("upper").unwrap();
-    client.remove("lower").unwrap();
+    client.remove_soon("upper");
+    client.remove_soon("lower");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn numbers_are_given_on_request_and_refused_when_taken() {
         client.send(Dm::DevCreate.number(), &buffer("m", minor));
         assert_eq!(client.answer().unwrap_err(), libc::ENXIO);
     }
-    client.remove("n").unwrap();
+    client.remove_soon("n");
     eventually("the node is gone", || {
         !Path::new(&format!("/dev/loop{wanted}")).exists()
     });
@@ -304,8 +304,8 @@ fn delays_and_damage() {
         written.join().unwrap().unwrap();
     });
     assert!(disk.read(0, 8) == *Aligned::pattern(4096, 8));
-    client.remove("slow").unwrap();
-    client.remove("bad").unwrap();
+    client.remove_soon("slow");
+    client.remove_soon("bad");
 }
 
 #[test]
@@ -336,7 +336,7 @@ fn two_hundred_devices() {
     let mut client = daemon.client();
     // The connection and the saved state have theirs from now on.
     client.make("first", &[linear(0, 64, &disk, 0)]);
-    client.remove("first").unwrap();
+    client.remove_soon("first");
     let before = daemon.descriptors();
     let names: Vec<_> = (0..200).map(|index| format!("many{index}")).collect();
     let volumes: Vec<_> = names
@@ -356,7 +356,7 @@ fn two_hundred_devices() {
             "device {index}"
         );
     }
-    names.iter().for_each(|name| drop(client.remove(name).unwrap()));
+    names.iter().for_each(|name| client.remove_soon(name));
     eventually("the nodes are gone", || {
         volumes.iter().all(|volume| !volume.path.exists())
     });
@@ -392,5 +392,5 @@ fn a_table_of_ten_thousand_lines() {
     file.read_exact_at(&mut read, 0).unwrap();
     assert!(read.iter().all(|&byte| byte == 0));
     drop(file);
-    client.remove("long").unwrap();
+    client.remove_soon("long");
 }

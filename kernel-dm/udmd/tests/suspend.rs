@@ -68,8 +68,8 @@ fn a_suspended_device_holds_requests_and_loses_none() {
         );
     }
     assert!(one.read(0, 16384).iter().all(|&byte| byte == 0));
-    client.remove("s").unwrap();
-    client.remove("o").unwrap();
+    client.remove_soon("s");
+    client.remove_soon("o");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_thousand_suspends_under_load() {
         eventually("the descriptors are closed", || daemon.descriptors() <= before);
     });
     assert!(rounds.load(Ordering::Relaxed) > 0);
-    client.remove("t").unwrap();
+    client.remove_soon("t");
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn a_client_that_waits_holds_up_nobody_and_may_leave() {
         assert!(status(&mut client) & flag::SUSPEND == 0);
         assert!(disk.read(0, 8) == *Aligned::pattern(4096, 1));
     });
-    client.remove("upper").unwrap();
-    client.remove("lower").unwrap();
+    client.remove_soon("upper");
+    client.remove_soon("lower");
 }
 
 #[test]
@@ -155,5 +155,5 @@ fn events_wake_those_who_wait() {
     assert_eq!(polls.receive().0, 0);
     let (header, _) = waits.answer().unwrap();
     assert_eq!(header.event_nr, 1);
-    client.remove("f").unwrap();
+    client.remove_soon("f");
 }
