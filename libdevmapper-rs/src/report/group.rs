@@ -68,6 +68,7 @@ struct State<'a> {
     /// Without the root.
     stack: Vec<Element<'a>>,
     root_has_past: bool,
+    root_popped: bool,
     /// The `{` of the root was printed.
     begun: bool,
     /// Levels of JSON that are open.
@@ -188,6 +189,7 @@ impl<'a> Group<'a> {
             kind,
             stack: Vec::new(),
             root_has_past: false,
+            root_popped: false,
             begun: false,
             depth: 0,
         };
@@ -200,12 +202,13 @@ impl<'a> Group<'a> {
     /// Puts a report, or with `None` a group inside this one, on top of the stack.
     ///
     /// # Errors
-    /// Logged: a second report of a [`GroupKind::Single`] group; an unnamed group at the top level of JSON; a report that
-    /// is in a group already, or that is being used.
+    /// Logged: a second report of a [`GroupKind::Single`] group; an unnamed group at the top level of JSON; an unnamed report in
+    /// JSON; a report that is in a group already, or that is being used.
     pub fn push(&mut self, report: Option<SharedReport<'a>>, name: Option<&[u8]>) -> Result<(), Error> {
         let mut state = self.state.borrow_mut();
         let place = state.stack.len();
-        if state.kind == GroupKind::Single && report.is_some() && place > 0 {
+        let has_report = state.stack.iter().any(|e| matches!(e.content, Content::Report(..)));
+        if state.kind == GroupKind::Single && report.is_some() && has_report {
             return Err(logged(
                 "dm_report: unable to add more than one report to current report group".into(),
             ));
@@ -214,6 +217,9 @@ impl<'a> Group<'a> {
             return Err(logged(
                 "dm_report: can't use unnamed object at top level of JSON output".into(),
             ));
+        }
+        if state.kind.is_json() && report.is_some() && name.is_none() {
+            return Err(logged("dm_report: a report in JSON output must have a name".into()));
         }
         let content = match report {
             Some(report) => {
@@ -276,10 +282,13 @@ impl<'a> Group<'a> {
     /// Takes the top element off the stack. A report gets the form back that it had.
     ///
     /// # Errors
-    /// The stack is empty (logged).
+    /// The stack is empty (logged); popping the root once is allowed, as in the C library.
     pub fn pop(&mut self) -> Result<(), Error> {
         let mut state = self.state.borrow_mut();
         let Some(element) = state.stack.pop() else {
+            if !std::mem::replace(&mut state.root_popped, true) {
+                return Ok(());
+            }
             return Err(logged("dm_report: dm_report_group_pop: group has no items".into()));
         };
         if state.kind.is_json() {
@@ -364,6 +373,7 @@ impl Report<'_> {
             GroupKind::Json => RowForm::Json,
             GroupKind::JsonStd => RowForm::JsonStd,
         };
+        state.begin_document(&*self.printer);
         if *place + 1 != state.stack.len() {
             let message = "dm_report: dm_report_output: interleaved reports detected for JSON output";
             log_error!("{message}");

@@ -173,8 +173,10 @@ pub struct Report<'a> {
     name_prefix: Vec<u8>,
     reserved: Vec<Reserved<'a>>,
     selection: Option<Node>,
-    /// `selected` is a column: all rows are shown.
-    shows_selected: bool,
+    /// `selected` is displayed: rows that do not pass are kept.
+    keeps_unselected: bool,
+    /// `selected` is a column, hidden or not: all rows that are kept are shown.
+    shows_unselected: bool,
     store: Store,
     /// Widths fit the rows.
     measured: bool,
@@ -248,7 +250,8 @@ impl<'a> Report<'a> {
             name_prefix: Vec::new(),
             reserved: Vec::new(),
             selection: None,
-            shows_selected: false,
+            keeps_unselected: false,
+            shows_unselected: false,
             store: Store::default(),
             measured: false,
             headings_printed: false,
@@ -270,10 +273,9 @@ impl<'a> Report<'a> {
             report.begin_selection(selection, types)?;
         }
         report.store = Store::new(report.columns.kinds());
-        report.shows_selected = report
-            .columns
-            .in_order()
-            .any(|(_, c)| c.field == FieldRef::Selected && !c.hidden);
+        let is_selected = |column: &columns::Column| column.field == FieldRef::Selected;
+        report.keeps_unselected = report.columns.in_order().any(|(_, c)| is_selected(c) && !c.hidden);
+        report.shows_unselected = report.columns.in_order().any(|(_, c)| is_selected(c));
         report.rename_columns();
         Ok(report)
     }
@@ -428,7 +430,7 @@ impl<'a> Report<'a> {
             }
         }
         let selected = self.select_row(row);
-        let keep = output && (selected || self.shows_selected || self.flags.contains(Flags::MULTIPLE_TIMES));
+        let keep = output && (selected || self.keeps_unselected || self.flags.contains(Flags::MULTIPLE_TIMES));
         if !keep {
             self.store.drop_row(mark);
             return Ok(Some(selected));

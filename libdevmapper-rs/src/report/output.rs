@@ -46,9 +46,6 @@ impl<'a> Report<'a> {
     /// # Errors
     /// In a JSON group the report is not the one that can be printed now (logged).
     pub fn output(&mut self) -> Result<(), Error> {
-        if self.done {
-            return Ok(());
-        }
         if self.store.is_empty() && !self.begin_empty()? {
             return Ok(());
         }
@@ -75,7 +72,7 @@ impl<'a> Report<'a> {
     }
 
     fn shown(&self, row: usize) -> bool {
-        self.shows_selected || self.store.selected(row)
+        self.shows_unselected || self.store.selected(row)
     }
 
     /// Makes the columns as wide as the rows that are shown.
@@ -112,11 +109,13 @@ impl<'a> Report<'a> {
 
     /// Prints the heading line now, if the report has one. It is not printed again before the rows.
     pub fn column_headings(&mut self) {
-        if self.done || !self.flags.contains(Flags::HEADINGS) || self.flags.contains(Flags::COLUMNS_AS_ROWS) {
+        if self.done {
             return;
         }
         self.measure();
-        self.print_headings();
+        if self.flags.contains(Flags::HEADINGS) && !self.flags.contains(Flags::COLUMNS_AS_ROWS) {
+            self.print_headings();
+        }
     }
 
     fn print_headings(&mut self) {

@@ -310,15 +310,12 @@ pub struct Value<'s> {
 fn rounded(percent: i32) -> f32 {
     #[allow(
         clippy::cast_precision_loss,
-        reason = "single precision is what the C library compares with"
+        reason = "single precision is what the C library shows"
     )]
-    let percent = percent as f32;
-    if percent > 0.0 && percent < 10_000.0 {
-        0.01
-    } else if percent > 99_990_000.0 && percent < 100_000_000.0 {
-        99.99
-    } else {
-        percent / 1_000_000.0
+    match percent {
+        1..10_000 => 0.01,
+        99_990_001..100_000_000 => 99.99,
+        _ => percent as f32 / 1_000_000.0,
     }
 }
 

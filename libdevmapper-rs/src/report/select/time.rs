@@ -214,11 +214,12 @@ pub(super) fn parse(text: &[u8]) -> Result<(i64, i64), BadTime> {
     reader.skip_space();
     let timed = reader.peek_digit();
     if timed {
+        let of_day = time(&mut reader, &mut moment)?;
         if unit != Unit::Day {
             log_error!("Full date specification needed.");
             return Err(BadTime);
         }
-        unit = time(&mut reader, &mut moment)?;
+        unit = of_day;
         reader.skip_space();
     }
     let offset = zone(&mut reader, timed)?;
