@@ -31,14 +31,8 @@ impl TaskDriver {
     /// A task about a device by its number.
     fn task_on(&self, kind: TaskType, dev: DevNo) -> Result<Task> {
         let mut task = self.task(kind)?;
-        let number = |n: u32| {
-            i32::try_from(n).map_err(|_| {
-                let text = format!("Device number {dev} is out of range.");
-                crate::log_error!("{text}");
-                Error::Invalid(text)
-            })
-        };
-        task.set_major_minor(number(dev.major)?, number(dev.minor)?, false);
+        // LVM2 asks for "any number" with -1, which a task takes as not set.
+        task.set_major_minor(dev.major.cast_signed(), dev.minor.cast_signed(), false);
         Ok(task)
     }
 
