@@ -308,10 +308,7 @@ pub struct Value<'s> {
 
 /// A percentage for display with two decimals: never 0.00 or 100.00 unless it is exactly that.
 fn rounded(percent: i32) -> f32 {
-    #[allow(
-        clippy::cast_precision_loss,
-        reason = "single precision is what the C library shows"
-    )]
+    #[allow(clippy::cast_precision_loss, reason = "single precision is what the C library shows")]
     match percent {
         1..10_000 => 0.01,
         99_990_001..100_000_000 => 99.99,
