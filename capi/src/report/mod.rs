@@ -284,16 +284,16 @@ unsafe fn add_object(rh: *mut dm_report, object: *mut c_void, output: bool, sele
         }
         result
     });
-    match result {
-        Some(Ok(passes)) => {
-            // SAFETY: by contract.
-            if let (Some(passes), Some(selected)) = (passes, unsafe { selected.as_mut() }) {
-                *selected = c_int::from(passes);
-            }
-            1
-        }
-        _ => 0,
+    let succeeded = matches!(result, Some(Ok(_)));
+    // SAFETY: by contract.
+    let selected = unsafe { selected.as_mut() };
+    match (result, selected) {
+        (Some(Ok(Some(passes))), Some(selected)) => *selected = c_int::from(passes),
+        // The reference starts from there.
+        (Some(Err(_)), Some(selected)) => *selected = 1,
+        _ => {}
     }
+    c_int::from(succeeded)
 }
 
 c_api! {

@@ -5,7 +5,7 @@ use crate::{Error, log_error, log_warn};
 
 use super::Report;
 use super::listing::Listing;
-use super::schema::{FieldRef, FieldType, Kind, Name, NameTooLong, Schema};
+use super::schema::{FieldRef, IMPLICIT_TYPE, FieldType, Kind, Name, NameTooLong, Schema};
 
 /// A column: a field at a place in the list.
 #[derive(Clone, Debug)]
@@ -154,8 +154,12 @@ impl Resolver<'_, '_> {
     fn note(&mut self, field: FieldRef, layout: &mut Layout) {
         match field {
             FieldRef::Listed(_) => self.types |= self.schema.get(field).object_type,
-            FieldRef::Selected => {}
-            FieldRef::Help | FieldRef::Question => layout.help = true,
+            // Counts as a type for a later `all`.
+            FieldRef::Selected => self.types |= IMPLICIT_TYPE,
+            FieldRef::Help | FieldRef::Question => {
+                self.types |= IMPLICIT_TYPE;
+                layout.help = true;
+            }
         }
     }
 

@@ -239,7 +239,7 @@ impl<'a> Report<'a> {
         };
         let mut layout = Layout::default();
         let resolved = resolver.resolve(setup.fields, setup.sort_keys, &mut layout);
-        let new_types = resolver.types;
+        let new_types = resolver.types & !IMPLICIT_TYPE;
         let mut report = Self {
             sort: layout.sort,
             sorted,

@@ -80,18 +80,19 @@ impl<'a> Report<'a> {
         if std::mem::replace(&mut self.measured, true) {
             return;
         }
-        let aligned = self.flags.contains(Flags::ALIGNED);
-        let ids = self.flags.contains(Flags::FIELD_IDS_IN_HEADINGS);
+        if !self.flags.contains(Flags::ALIGNED) {
+            return;
+        }
+        // The C library makes room for ids only when there are rows, shown or not.
+        let ids = self.flags.contains(Flags::FIELD_IDS_IN_HEADINGS) && !self.store.is_empty();
         for index in 0..self.columns.len() {
             let mut width = self.columns.get(index).width;
             if ids {
                 width = width.max(self.schema.get(self.columns.get(index).field).id.len());
             }
-            if aligned {
-                for &row in self.store.rows() {
-                    if self.shown(row) {
-                        width = width.max(self.store.text_len(row, index));
-                    }
+            for &row in self.store.rows() {
+                if self.shown(row) {
+                    width = width.max(self.store.text_len(row, index));
                 }
             }
             self.columns.get_mut(index).width = width;

@@ -181,8 +181,11 @@ impl<'t> Parser<'t, '_, '_> {
         let (first, mut at) = operand(self, at)?;
         let mut nodes = vec![first];
         loop {
-            at = skip_space(self.text, at);
-            let Some(operator) = operators.iter().find(|o| self.text[at..].starts_with(o)) else {
+            let after = skip_space(self.text, at);
+            let Some(operator) = operators
+                .iter()
+                .find(|o| self.text[after..].starts_with(o))
+            else {
                 let node = if nodes.len() == 1 {
                     nodes.swap_remove(0)
                 } else {
@@ -190,7 +193,7 @@ impl<'t> Parser<'t, '_, '_> {
                 };
                 return Ok((node, at));
             };
-            let (node, next) = operand(self, at + operator.len())?;
+            let (node, next) = operand(self, after + operator.len())?;
             nodes.push(node);
             at = next;
         }
@@ -218,7 +221,7 @@ impl<'t> Parser<'t, '_, '_> {
         self.depth -= 1;
         let at = skip_space(self.text, next);
         if self.text.get(at) != Some(&b')') {
-            log_error!("Syntax error: right parenthesis expected at '{}'", self.rest(at));
+            log_error!("Syntax error: right parenthesis expected at '{}'", self.rest(next));
             return Err(BadSelection);
         }
         Ok((if negate { Node::Not(Box::new(node)) } else { node }, at + 1))
@@ -273,6 +276,7 @@ impl<'t> Parser<'t, '_, '_> {
             return Err(BadSelection);
         };
         let test = self.test(start, field, operator, written)?;
+        let next = skip_space(text, next);
         Ok((Node::Clause(Clause { column, test }), next))
     }
 
