@@ -5,7 +5,7 @@ use crate::{Error, log_error, log_warn};
 
 use super::Report;
 use super::listing::Listing;
-use super::schema::{FieldRef, IMPLICIT_TYPE, FieldType, Kind, Name, NameTooLong, Schema};
+use super::schema::{FieldRef, FieldType, IMPLICIT_TYPE, Kind, Name, NameTooLong, Schema};
 
 /// A column: a field at a place in the list.
 #[derive(Clone, Debug)]

@@ -182,10 +182,7 @@ impl<'t> Parser<'t, '_, '_> {
         let mut nodes = vec![first];
         loop {
             let after = skip_space(self.text, at);
-            let Some(operator) = operators
-                .iter()
-                .find(|o| self.text[after..].starts_with(o))
-            else {
+            let Some(operator) = operators.iter().find(|o| self.text[after..].starts_with(o)) else {
                 let node = if nodes.len() == 1 {
                     nodes.swap_remove(0)
                 } else {
