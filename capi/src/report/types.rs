@@ -274,10 +274,10 @@ pub(super) unsafe fn reserved(
             ReservedScope::Field(index) => schema.fields.get(index).map_or(Kind::None, |f| f.kind),
         };
         let computed = entry.type_ & (DYNAMIC | FUZZY) != 0;
-        // SAFETY: an entry that is not computed has its value there.
         let value = if computed {
             None
         } else {
+            // SAFETY: an entry that is not computed has its value there.
             unsafe { read_value(value, kind, is_range(entry)) }
         };
         let mut names = Vec::new();

@@ -233,7 +233,7 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     fn print_help(&self) {
-        print_help(self.context.printer, self.context.reserved, self.context.schema);
+        print_help(self.context.printer, self.context.reserved);
     }
 
     fn clause(&mut self, start: usize) -> Operand {
