@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::schema::Kind;
+use crate::percent::Percent;
 
 /// A value. What the fields mean depends on the kind of the column:
 ///
@@ -306,16 +307,6 @@ pub struct Value<'s> {
     mark: Mark,
 }
 
-/// A percentage for display with two decimals: never 0.00 or 100.00 unless it is exactly that.
-fn rounded(percent: i32) -> f32 {
-    #[allow(clippy::cast_precision_loss, reason = "single precision is what the C library shows")]
-    match percent {
-        1..10_000 => 0.01,
-        99_990_001..100_000_000 => 99.99,
-        _ => percent as f32 / 1_000_000.0,
-    }
-}
-
 /// Writes `number` in decimal.
 fn push_decimal(to: &mut Vec<u8>, mut number: u64) {
     let (mut digits, mut at) = ([0; 20], 20);
@@ -452,9 +443,9 @@ impl Value<'_> {
         use std::io::Write;
         let radix = super::locale::radix();
         let text = self.reset();
-        if percent != -1 {
+        if Percent(percent) != Percent::INVALID {
             let start = text.len();
-            let _ = write!(text, "{:.2}", rounded(percent));
+            let _ = write!(text, "{:.2}", Percent(percent).to_round_float(2));
             if text.len() - start > 6 {
                 return Err(ValueError::Percentage);
             }

@@ -2,6 +2,7 @@
 
 use crate::log::Raw;
 use crate::log_error;
+use crate::units;
 use crate::regex::Regex;
 use crate::report::Printer;
 use crate::report::columns::Columns;
@@ -88,23 +89,11 @@ const OPERATORS: [(&[u8], Operator); 12] = [
 /// The letters that may follow a size.
 const UNITS: &[u8] = b"hHrRbBsSkKmMgGtTpPeE";
 
-/// Bytes in a unit.
+/// Bytes of a unit.
 fn unit_factor(letter: u8) -> f64 {
-    let power = match letter.to_ascii_lowercase() {
-        b'k' => 1,
-        b'm' => 2,
-        b'g' => 3,
-        b't' => 4,
-        b'p' => 5,
-        b'e' => 6,
-        b's' => return 512.0,
-        _ => 0,
-    };
-    if letter.is_ascii_uppercase() {
-        1000.0_f64.powi(power)
-    } else {
-        1024.0_f64.powi(power)
-    }
+    #[expect(clippy::cast_precision_loss, reason = "at most 10^18, and sizes are doubles")]
+    let factor = units::to_factor(&[letter], true).factor as f64;
+    factor
 }
 
 /// A number as written: digits with at most one point.
@@ -539,7 +528,7 @@ impl<'t> Parser<'t, '_, '_> {
                 }
             }
             (Written::Number(digits, unit), Kind::Size) => {
-                let size = decimal(digits) * unit.map_or(1_048_576.0, unit_factor) / 512.0;
+                let size = decimal(digits) * unit_factor(unit.unwrap_or(b'm')) / 512.0;
                 let reserved = size_ranges(&strict);
                 if super::within(size, &reserved) {
                     return Err(is_reserved("Size", &format_args!("{size:.6}")));
