@@ -174,11 +174,7 @@ fn name_and_value_pairs() {
 fn columns_as_rows() {
     assert_eq!(
         run("name,size,tags", 0x26, "", "", 3),
-        [
-            "Name alpha b ch\"ar\\lie'",
-            "OSize 4.00m 1.00m 0 ",
-            "Tags aa,mm,zz  aa",
-        ]
+        ["Name alpha b ch\"ar\\lie'", "OSize 4.00m 1.00m 0 ", "Tags aa,mm,zz  aa",]
     );
 }
 
@@ -314,9 +310,31 @@ fn selections_of_lists() {
 fn malformed_selections() {
     let lines = Rc::new(Lines::default());
     for selection in [
-        "name", "name=x &&", "=x", "(name=x", "name=x)", "!name=x", "bogus=1", "help=1", "num=-1", "num=\"3\"", "num=3x",
-        "num=3%", "num=3k", "num=18446744073709551616", "pct=101", "size=4z", "name>x", "name=~", "name=~(a", "name=\"x",
-        "tags=[a", "tags=[a,b||c]", "tags=[a}", "num=~x", "name since 3",
+        "name",
+        "name=x &&",
+        "=x",
+        "(name=x",
+        "name=x)",
+        "!name=x",
+        "bogus=1",
+        "help=1",
+        "num=-1",
+        "num=\"3\"",
+        "num=3x",
+        "num=3%",
+        "num=3k",
+        "num=18446744073709551616",
+        "pct=101",
+        "size=4z",
+        "name>x",
+        "name=~",
+        "name=~(a",
+        "name=\"x",
+        "tags=[a",
+        "tags=[a,b||c]",
+        "tags=[a}",
+        "num=~x",
+        "name since 3",
     ] {
         assert!(report("name", 2, "", selection, &lines).is_err(), "{selection}");
     }

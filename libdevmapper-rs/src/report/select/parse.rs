@@ -2,12 +2,12 @@
 
 use crate::log::Raw;
 use crate::log_error;
-use crate::units;
 use crate::regex::Regex;
 use crate::report::Printer;
 use crate::report::columns::Columns;
 use crate::report::listing::Listing;
 use crate::report::schema::{FieldRef, Kind, Name, Schema};
+use crate::units;
 
 use super::list::{self, ListTest};
 use super::reserved::{self, Found, Reserved, ReservedHandler, ReservedValue, Target};
