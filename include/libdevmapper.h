@@ -1206,9 +1206,9 @@ dm_bitset_t dm_bitset_parse_list(const char *str, struct dm_pool *mem, size_t mi
 
 #define DM_BITS_PER_INT ((unsigned)sizeof(int) * CHAR_BIT)
 
-#define dm_bit(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] & (0x1 << ((i) & (DM_BITS_PER_INT - 1))))
-#define dm_bit_set(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] |= (0x1 << ((i) & (DM_BITS_PER_INT - 1))))
-#define dm_bit_clear(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] &= ~(0x1 << ((i) & (DM_BITS_PER_INT - 1))))
+#define dm_bit(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] & (0x1U << ((i) & (DM_BITS_PER_INT - 1))))
+#define dm_bit_set(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] |= (0x1U << ((i) & (DM_BITS_PER_INT - 1))))
+#define dm_bit_clear(bs, i) ((bs)[((i) / DM_BITS_PER_INT) + 1] &= ~(0x1U << ((i) & (DM_BITS_PER_INT - 1))))
 #define dm_bit_set_all(bs) memset((bs) + 1, -1, ((*(bs) / DM_BITS_PER_INT) + 1) * sizeof(int))
 #define dm_bit_clear_all(bs) memset((bs) + 1, 0, ((*(bs) / DM_BITS_PER_INT) + 1) * sizeof(int))
 #define dm_bit_copy(bs1, bs2) memcpy((bs1) + 1, (bs2) + 1, ((*(bs2) / DM_BITS_PER_INT) + 1) * sizeof(int))

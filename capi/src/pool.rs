@@ -236,7 +236,8 @@ unsafe fn add_chunk(pool: *mut dm_pool, size: usize, alignment: usize) -> bool {
                 log_error!("Out of memory.  Requested {total} bytes.");
                 return false;
             }
-            let chunk = libc::malloc(total).cast::<Chunk>();
+            // Zeroed, so that a checksum may read what clients have not written. Large chunks come from the system so.
+            let chunk = libc::calloc(total, 1).cast::<Chunk>();
             if chunk.is_null() {
                 log_error!("Out of memory.  Requested {total} bytes.");
                 return false;
@@ -514,21 +515,6 @@ unsafe fn make_room(pool: *mut dm_pool, more: usize) -> bool {
         // Doubling makes the cost of all moves linear in the object's final size.
         let roomy = need.saturating_mul(2).min(MAX_REQUEST - HEADER - ALIGNMENT).max(need);
         let alone = (*old).top as usize - Chunk::start(old) as usize <= ALIGNMENT;
-        if alone && roomy + HEADER + ALIGNMENT <= MAX_REQUEST && (*old).end as usize - old as usize >= MAX_CHUNK {
-            // Nothing else is in a large chunk: the system can often extend it without a copy. Both addresses are
-            // aligned alike, since malloc's alignment is not less than ours.
-            let offset = (*old).top as usize - old as usize;
-            let total = roomy + HEADER + ALIGNMENT;
-            let new = libc::realloc(old.cast(), total).cast::<Chunk>();
-            if new.is_null() {
-                log_error!("Out of memory.  Requested {total} bytes.");
-                return false;
-            }
-            (*new).top = new.cast::<u8>().add(offset);
-            (*new).end = new.cast::<u8>().add(total);
-            (*pool).top = new;
-            return true;
-        }
         if !add_chunk(pool, roomy, ALIGNMENT) {
             return false;
         }
@@ -577,8 +563,8 @@ pub unsafe fn abandon_object(pool: *mut dm_pool) {
 unsafe fn checksum(pool: *mut dm_pool) -> u64 {
     let mut sum = 0xcbf2_9ce4_8422_2325_u64;
     let mut add = |word: u64| sum = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-    // SAFETY: between a chunk's start and its top lie bytes from malloc. Some may never have been written (padding, or
-    // what a client left open), so they are read as raw memory through volatile reads, never as typed values.
+    // SAFETY: between a chunk's start and its top lie bytes from calloc, all initialised. Clients may write to their
+    // objects meanwhile, from where this code cannot see: so the reads are volatile.
     unsafe {
         let mut chunk = (*pool).top;
         while !chunk.is_null() {

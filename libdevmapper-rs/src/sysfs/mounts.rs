@@ -45,7 +45,8 @@ fn decode(text: &[u8]) -> BString {
 }
 
 fn parse(line: &[u8]) -> Option<Mount> {
-    let mut fields = line.fields();
+    // A blank in a path is written as \040; other white space is part of it.
+    let mut fields = line.split(|&b| b == b' ');
     let numbers = fields.nth(2)?.to_str().ok()?;
     let target = fields.nth(1)?;
     let (major, minor) = numbers.split_once(':')?;
