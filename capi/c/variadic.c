@@ -65,12 +65,13 @@ default_log(int level, const char *file, int line, const char *format, va_list a
 	int severity = level & LEVEL_MASK;
 	FILE *stream = (severity <= LEVEL_ERROR || (level & TO_STDERR)) ? stderr : stdout;
 
-	if (severity > LEVEL_WARN && !verbose)
-		return;
-	if (env_is_set("DM_DEBUG_WITH_LINE_NUMBERS", &with_line_numbers))
-		fprintf(stream, "%s:%d     ", file, line);
-	vfprintf(stream, format, args);
-	fputc('\n', stream);
+	if (severity <= LEVEL_WARN || verbose) {
+		if (env_is_set("DM_DEBUG_WITH_LINE_NUMBERS", &with_line_numbers))
+			fprintf(stream, "%s:%d     ", file, line);
+		vfprintf(stream, format, args);
+		fputc('\n', stream);
+	}
+	/* Also if it was not shown. */
 	if (!strncmp(format, "Internal error: ", 16) && env_is_set("DM_ABORT_ON_INTERNAL_ERRORS", &abort_on_internal))
 		abort();
 }
