@@ -66,10 +66,10 @@ fn ask_engine(sequence: &Sequence) -> Vec<(String, Option<String>)> {
         .requests
         .iter()
         .map(|request| {
+            let refusals = control.host().refusals().len();
             let mut buffer = request.buffer.clone();
             let mut outcome = control.request(request.nr, &mut buffer);
             let mut turns = 0;
-            let refusals = control.host().refusals().len();
             let result = loop {
                 match outcome {
                     Outcome::Done(result) => break result,
