@@ -376,7 +376,9 @@ c_api! {
     fn dm_report_free(rh: *mut dm_report) -> () {
         if !rh.is_null() {
             // SAFETY: a report that nobody uses any more; it came from `Box::into_raw`.
-            unsafe { drop(Box::from_raw(rh)) }
+            let report = unsafe { Box::from_raw(rh) };
+            // A group that still has it must find nothing that needs the client's definitions.
+            report.with(Report::destroy_rows);
         }
     }
 
