@@ -312,7 +312,7 @@ impl<'a> Report<'a> {
         }
         if text.eq_ignore_ascii_case(b"help") || text == b"?" {
             self.print_fields(true);
-            select::print_help(&*self.printer, &self.reserved);
+            select::print_help(&*self.printer, &self.reserved, &self.schema);
             self.done = true;
             return Ok(());
         }

@@ -1,99 +1,83 @@
 //! The help on selections.
 
 use crate::report::Printer;
+use crate::report::schema::{Kind, Schema};
 
 use super::reserved::{Reserved, ReservedScope};
 
-/// Lines of text, indented as they are, and a line of one blank.
-fn paragraph(printer: &dyn Printer, lines: &[&str]) {
-    for line in lines {
-        printer.warn(line.as_bytes());
+fn section(printer: &dyn Printer, title: &str, lines: &[(&str, &str)]) {
+    printer.warn(title.as_bytes());
+    printer.warn("-".repeat(title.len()).as_bytes());
+    for (what, meaning) in lines {
+        printer.warn(format!("  {what:<14} - {meaning}").as_bytes());
     }
     printer.warn(b" ");
 }
 
-/// Prints what a selection is made of, in the reference's words: scripts compare `-S help`.
-pub(crate) fn print_help(printer: &dyn Printer, reserved: &[Reserved<'_>]) {
-    paragraph(
+/// Prints what a selection is made of.
+pub(crate) fn print_help(printer: &dyn Printer, reserved: &[Reserved<'_>], schema: &Schema<'_>) {
+    section(
         printer,
+        "Selection operands",
         &[
-            "Selection operands",
-            "------------------",
-            "  field               - Reporting field.",
-            "  number              - Non-negative integer value.",
-            "  size                - Floating point value with units, 'm' unit used by default if not specified.",
-            "  percent             - Non-negative integer with or without % suffix.",
-            "  string              - Characters quoted by ' or \" or unquoted.",
-            "  string list         - Strings enclosed by [ ] or { } and elements delimited by either",
-            "                        \"all items must match\" or \"at least one item must match\" operator.",
-            "  regular expression  - Characters quoted by ' or \" or unquoted.",
+            ("field", "a field of the report, by its name"),
+            ("number", "an integer from 0 to 2^64 - 1"),
+            ("size", "a decimal number and a unit, m if there is none:"),
+            ("", "b s k m g t p e (powers of 1024), K M G T P E (powers of 1000)"),
+            ("percent", "a number from 0 to 100, with or without %"),
+            ("string", "text, in ' or \" if it holds blanks or operators"),
+            ("string list", "[ ] for a whole list, { } for a part of one; items are"),
+            ("", "joined by && or , (all of them) or by || or # (any of them)"),
+            ("regex", "a regular expression, in ' or \" or in ( ) { } [ ]"),
+            ("time", "YYYY-MM-DD hh:mm:ss +hh:mm, less exact ones from the right,"),
+            ("", "or @seconds since the epoch"),
         ],
     );
     if !reserved.is_empty() {
         printer.warn(b"Reserved values");
         printer.warn(b"---------------");
-        // The reference takes an entry of a field without any flag for the end of the list.
-        let listed = || reserved.iter().take_while(|entry| !entry.is_plain_field());
-        let width = |entry: &Reserved<'_>| entry.names.iter().map(|name| name.len() + 2).sum::<usize>();
-        let widest = listed().map(width).max().unwrap_or(0);
-        for entry in listed() {
-            let kind = match entry.scope {
-                ReservedScope::Kind(kind) => kind.name(),
-                ReservedScope::Field(_) => "unknown",
+        for entry in reserved {
+            let (kind, field) = match entry.scope {
+                ReservedScope::Kind(kind) => (kind, None),
+                ReservedScope::Field(index) => {
+                    let field = schema.fields.get(index);
+                    (field.map_or(Kind::None, |f| f.kind), field.map(|f| f.id))
+                }
             };
-            let names = entry.names.join(&b", "[..]);
-            let padding = vec![b' '; widest.saturating_sub(names.len())];
-            printer.warn(
-                &[
-                    b"  ",
-                    &names[..],
-                    &padding,
-                    b" - ",
-                    entry.description,
-                    b" [",
-                    kind.as_bytes(),
-                    b"]",
-                ]
-                .concat(),
-            );
+            let mut line = [b"  ", &entry.names.join(&b", "[..])[..], b" - ", entry.description].concat();
+            line.extend_from_slice(format!(" [{}", kind.name()).as_bytes());
+            if let Some(id) = field {
+                line.extend_from_slice(b" ");
+                line.extend_from_slice(id);
+            }
+            line.push(b']');
+            printer.warn(&line);
         }
         printer.warn(b" ");
     }
-    paragraph(
+    section(
         printer,
+        "Comparison operators",
         &[
-            "Selection operators",
-            "-------------------",
-            "  Comparison operators:",
-            "        =~  - Matching regular expression. [regex]",
-            "        !~  - Not matching regular expression. [regex]",
-            "         =  - Equal to. [number, size, percent, string, string list, time]",
-            "        !=  - Not equal to. [number, size, percent, string, string_list, time]",
-            "        >=  - Greater than or equal to. [number, size, percent, time]",
-            "         >  - Greater than. [number, size, percent, time]",
-            "        <=  - Less than or equal to. [number, size, percent, time]",
-            "         <  - Less than. [number, size, percent, time]",
-            "     since  - Since specified time (same as '>='). [time]",
-            "     after  - After specified time (same as '>'). [time]",
-            "     until  - Until specified time (same as '<='). [time]",
-            "    before  - Before specified time (same as '<'). [time]",
+            ("=", "equal"),
+            ("!=", "not equal"),
+            ("=~", "matches a regular expression [string, string list]"),
+            ("!~", "does not match it [string, string list]"),
+            (">= > <= <", "order [number, size, percent, time]"),
+            ("since", "the same as >= [time]"),
+            ("after", "the same as > [time]"),
+            ("until", "the same as <= [time]"),
+            ("before", "the same as < [time]"),
         ],
     );
-    paragraph(
+    section(
         printer,
+        "Logical operators",
         &[
-            "  Logical and grouping operators:",
-            "      &&  - All fields must match",
-            "       ,  - All fields must match",
-            "      ||  - At least one field must match",
-            "       #  - At least one field must match",
-            "       !  - Logical negation",
-            "       (  - Left parenthesis",
-            "       )  - Right parenthesis",
-            "       [  - List start",
-            "       ]  - List end",
-            "       {  - List subset start",
-            "       }  - List subset end",
+            ("&& ,", "both must hold"),
+            ("|| #", "one must hold"),
+            ("!( )", "must not hold"),
+            ("( )", "grouping"),
         ],
     );
 }

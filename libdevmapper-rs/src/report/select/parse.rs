@@ -222,7 +222,7 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     fn print_help(&self) {
-        print_help(self.context.printer, self.context.reserved);
+        print_help(self.context.printer, self.context.reserved, self.context.schema);
     }
 
     fn clause(&mut self, start: usize) -> Operand {

@@ -45,22 +45,6 @@ pub struct Reserved<'a> {
     pub description: &'a [u8],
 }
 
-impl Reserved<'_> {
-    /// It applies to one field, and is marked in no other way.
-    pub(crate) fn is_plain_field(&self) -> bool {
-        matches!(self.scope, ReservedScope::Field(_))
-            && !self.named
-            && !self.fuzzy
-            && match self.value {
-                ReservedValue::Number(first, last) => first == last,
-                ReservedValue::Size(first, last) => first.to_bits() == last.to_bits(),
-                ReservedValue::Time(first, last) => first == last,
-                ReservedValue::Text(_) => true,
-                ReservedValue::Dynamic => false,
-            }
-    }
-}
-
 /// What a handler answers instead of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandlerError {
