@@ -76,7 +76,9 @@ impl FuseLoop {
         };
         let looped = match LoopFile::open_to_bind(dev) {
             Ok(looped) => looped,
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENOENT)) => return Ok(None),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENXIO | libc::ENOENT | libc::EBUSY)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(from_io(&error)),
         };
         match looped.bind(file, BLOCK, loopdev::DIRECT_IO, mark) {
