@@ -62,7 +62,7 @@ pub const fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'#' | b'+' | b'-' | b'.' | b':' | b'=' | b'@' | b'_')
 }
 
-fn is_mangled_twice(text: &[u8]) -> bool {
+pub(crate) fn is_mangled_twice(text: &[u8]) -> bool {
     text.windows(5).any(|w| w == b"\\x5cx")
 }
 

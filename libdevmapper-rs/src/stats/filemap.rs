@@ -40,8 +40,8 @@ impl Stats {
         if let Some(alias) = alias {
             super::tag::check_alias(alias)?;
         }
-        self.bound()?;
         let extents = self.extents(file)?;
+        self.bound()?;
         self.create_grouped(&extents, group, precise, bounds, alias)
     }
 

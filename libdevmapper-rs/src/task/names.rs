@@ -11,7 +11,7 @@ use bstr::BString;
 use super::{Task, TaskType};
 use crate::error::{Error, Result};
 use crate::log::Raw;
-use crate::mangle::{Mode, What, mangle};
+use crate::mangle::{Mode, What, is_mangled_twice, mangle};
 use crate::settings::Settings;
 
 /// A name or uuid in the form that is sent, which is also the form of node names.
@@ -23,11 +23,27 @@ pub(super) struct Name {
 impl Name {
     /// Mangles `text` as the settings demand.
     pub(super) fn mangled(text: &[u8], what: What, mode: Mode) -> Result<Self> {
-        let sent = BString::from(mangle(text, what, mode)?.into_owned());
+        let mangled = mangle(text, what, mode).inspect_err(|_| {
+            if !(mode == Mode::Auto && is_mangled_twice(text)) {
+                crate::log_error!("{}", failed(text, what));
+            }
+        })?;
+        let sent = BString::from(mangled.into_owned());
         if sent != text {
             crate::log_activation!("{} mangled [{}]: {} -> {sent}", what.text(), mode_word(mode), Raw(text));
         }
         Ok(Self { sent })
+    }
+}
+
+/// The line that follows the reason for which a string was refused.
+fn failed(text: &[u8], what: What) -> String {
+    let text = Raw(text);
+    match what {
+        What::Name => format!("Failed to mangle device name \"{text}\"."),
+        What::Uuid => format!("Failed to mangle device uuid \"{text}\"."),
+        What::NewName => format!("Failed to mangle new device name \"{text}\""),
+        What::NewUuid => format!("Failed to mangle new device UUID \"{text}\""),
     }
 }
 
@@ -54,6 +70,9 @@ impl Task {
         self.name = None;
         let settings = self.library.settings();
         if !name.contains(&b'/') {
+            if name.len() > What::Name.max_len() {
+                return Err(invalid(format!("Name \"{}\" too long.", Raw(name))));
+            }
             self.name = Some(Name::mangled(name, What::Name, settings.mangling)?);
             return Ok(());
         }
