@@ -8,7 +8,7 @@ need_root() { [ "$(id -u)" = 0 ] || die "must run as root: it makes block device
 # need_packages NAME...: installs the Debian packages that are missing.
 need_packages() {
   local missing=() p
-  for p in "$@"; do dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep -q '^install ok installed' || missing+=("$p"); done
+  for p in "$@"; do dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null | grep '^install ok installed' >/dev/null || missing+=("$p"); done
   [ ${#missing[@]} = 0 ] && return 0
   say "installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
