@@ -8,3 +8,4 @@ extern crate alloc;
 
 pub mod errno;
 pub mod ioctl;
+pub mod plist;

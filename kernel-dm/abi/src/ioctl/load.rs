@@ -135,6 +135,21 @@ pub fn double_backslashes(params: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Parameters without what [`double_backslashes`] did to them. A single backslash stays.
+#[must_use]
+pub fn single_backslashes(params: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(params.len());
+    let mut rest = params;
+    while let Some((&byte, tail)) = rest.split_first() {
+        out.push(byte);
+        rest = match (byte, tail.split_first()) {
+            (b'\\', Some((b'\\', tail))) => tail,
+            _ => tail,
+        };
+    }
+    out
+}
+
 /// The NUL-terminated text of a request (a new name, a UUID, a geometry).
 /// `buffer` is the request up to `data_size`.
 ///

@@ -45,6 +45,21 @@ impl<'b> StatusWriter<'b> {
         kind: &[u8],
         write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result,
     ) {
+        self.record_line(start, length, kind, |line| write(line));
+    }
+
+    /// Appends a record with a text that need not be UTF-8; does nothing once the area is full.
+    pub fn record_bytes(&mut self, start: u64, length: u64, kind: &[u8], text: &[u8]) {
+        self.record_line(start, length, kind, |line| line.append(text));
+    }
+
+    fn record_line(
+        &mut self,
+        start: u64,
+        length: u64,
+        kind: &[u8],
+        write: impl FnOnce(&mut Line<'_>) -> fmt::Result,
+    ) {
         if self.full {
             return;
         }
@@ -94,13 +109,19 @@ struct Line<'b> {
     len: usize,
 }
 
-impl fmt::Write for Line<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if !put(self.bytes, self.len, text.as_bytes()) {
+impl Line<'_> {
+    fn append(&mut self, text: &[u8]) -> fmt::Result {
+        if !put(self.bytes, self.len, text) {
             return Err(fmt::Error);
         }
         self.len += text.len();
         Ok(())
+    }
+}
+
+impl fmt::Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.append(text.as_bytes())
     }
 }
 
