@@ -53,13 +53,7 @@ impl<'b> StatusWriter<'b> {
         self.record_line(start, length, kind, |line| line.append(text));
     }
 
-    fn record_line(
-        &mut self,
-        start: u64,
-        length: u64,
-        kind: &[u8],
-        write: impl FnOnce(&mut Line<'_>) -> fmt::Result,
-    ) {
+    fn record_line(&mut self, start: u64, length: u64, kind: &[u8], write: impl FnOnce(&mut Line<'_>) -> fmt::Result) {
         if self.full {
             return;
         }

@@ -152,8 +152,7 @@ impl Reader {
                 Ok(())
             }
             Token::ElementEnd {
-                end: ElementEnd::Empty,
-                ..
+                end: ElementEnd::Empty, ..
             } => {
                 self.starting = false;
                 self.close()

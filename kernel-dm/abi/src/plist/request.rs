@@ -169,7 +169,11 @@ impl Request {
             (Command::TargetMsg, Some(data)) => match data.as_array() {
                 Some([Value::Dict(dict)]) => Payload::Message {
                     sector: dict.u64(key::SECTOR).ok_or(Errno::EINVAL)?,
-                    text: dict.get(key::MESSAGE).and_then(Value::as_string).ok_or(Errno::EINVAL)?.to_vec(),
+                    text: dict
+                        .get(key::MESSAGE)
+                        .and_then(Value::as_string)
+                        .ok_or(Errno::EINVAL)?
+                        .to_vec(),
                 },
                 _ => return Err(Errno::EINVAL),
             },

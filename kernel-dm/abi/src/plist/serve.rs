@@ -118,7 +118,11 @@ impl Served {
         match &self.request.payload {
             // Without payload the engine finds none where one is needed, and says what it says to that.
             Payload::None => {
-                data_start = if self.request.word.command.header_only() { DATA_START } else { 0 };
+                data_start = if self.request.word.command.header_only() {
+                    DATA_START
+                } else {
+                    0
+                };
                 target_count = self.request.fields.target_count;
             }
             Payload::Table(lines) => {

@@ -85,9 +85,12 @@ fn what_is_a_property_list() {
     assert_eq!(dict.string(b"i"), b"<&");
     // Bytes that are no UTF-8 come through as they are.
     assert_eq!(
-        parse(b"<plist><dict><key>k</key><string>\xff\xc3\xa9</string></dict></plist>", 1000)
-            .unwrap()
-            .string(b"k"),
+        parse(
+            b"<plist><dict><key>k</key><string>\xff\xc3\xa9</string></dict></plist>",
+            1000
+        )
+        .unwrap()
+        .string(b"k"),
         b"\xff\xc3\xa9"
     );
 }
@@ -121,13 +124,22 @@ fn what_is_none() {
     }
     assert_eq!(read("<array/>"), Err(Error::NotADictionary));
     assert_eq!(read("<string>x</string>"), Err(Error::NotADictionary));
-    let deep = |n| alloc::format!("<dict><key>a</key>{}{}</dict>", "<array>".repeat(n), "</array>".repeat(n));
+    let deep = |n| {
+        alloc::format!(
+            "<dict><key>a</key>{}{}</dict>",
+            "<array>".repeat(n),
+            "</array>".repeat(n)
+        )
+    };
     assert!(read(&deep(MAX_DEPTH - 2)).is_ok());
     assert_eq!(read(&deep(MAX_DEPTH)), Err(Error::TooDeep));
     assert_eq!(read(&deep(10_000)), Err(Error::TooDeep));
     assert_eq!(parse(b"<dict/>", 1000), Err(Error::Malformed));
     assert_eq!(parse(&document("<dict/>"), 100), Err(Error::TooLong));
-    assert_eq!((Error::TooLong.errno(), Error::Malformed.errno()), (Errno::EINVAL, Errno::EIO));
+    assert_eq!(
+        (Error::TooLong.errno(), Error::Malformed.errno()),
+        (Errno::EINVAL, Errno::EIO)
+    );
     let bomb = "<?xml version=\"1.0\"?><!DOCTYPE plist [<!ENTITY a \"x\">]><plist><dict><key>a</key><string>&a;</string></dict></plist>";
     assert_eq!(parse(bomb.as_bytes(), 1000), Err(Error::Malformed));
 }
@@ -135,7 +147,8 @@ fn what_is_none() {
 #[test]
 fn requests_that_a_driver_refuses() {
     let begin = |body: &str| serve::Served::begin(&document(body), 169).map(drop);
-    let command = |word: &str, rest: &str| alloc::format!("<dict><key>command</key><string>{word}</string>{rest}</dict>");
+    let command =
+        |word: &str, rest: &str| alloc::format!("<dict><key>command</key><string>{word}</string>{rest}</dict>");
     assert_eq!(begin(&command("version", "")), Ok(()));
     assert_eq!(begin(&command("nonsense", "")), Err(Errno::ENOTTY));
     assert_eq!(begin("<dict/>"), Err(Errno::ENOTTY));
@@ -162,14 +175,21 @@ fn requests_that_a_driver_refuses() {
 #[test]
 fn numbers_of_old_tools_go_with_no_name() {
     let dev = |rest: &str| {
-        let xml = document(&alloc::format!("<dict><key>command</key><string>info</string>{rest}</dict>"));
+        let xml = document(&alloc::format!(
+            "<dict><key>command</key><string>info</string>{rest}</dict>"
+        ));
         let mut served = serve::Served::begin(&xml, 169).unwrap();
         crate::ioctl::decode_dev(Header::read(served.buffer()).unwrap().dev)
     };
     assert_eq!(dev("<key>minor</key><integer>0x3</integer>"), (169, 3));
-    assert_eq!(dev("<key>minor</key><integer>3</integer><key>name</key><string>x</string>"), (0, 0));
     assert_eq!(
-        dev("<key>minor</key><integer>3</integer><key>major</key><integer>7</integer><key>name</key><string>x</string>"),
+        dev("<key>minor</key><integer>3</integer><key>name</key><string>x</string>"),
+        (0, 0)
+    );
+    assert_eq!(
+        dev(
+            "<key>minor</key><integer>3</integer><key>major</key><integer>7</integer><key>name</key><string>x</string>"
+        ),
         (7, 3)
     );
 }
@@ -208,9 +228,38 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         proptest::sample::select(
             &[
-                "<plist>", "</plist>", "<dict>", "</dict>", "<dict/>", "<array>", "</array>", "<key>", "</key>", "<string>",
-                "</string>", "<integer>", "</integer>", "<true/>", "&lt;", "&#6;", "&", "]]>", "<![CDATA[", "<!--", "-->", "0x4",
-                "command", "cmd_data", "reload", "names", " a='b'", "<?x?>", "<!DOCTYPE plist [", "<!ENTITY a 'b'>", "\0", "\n",
+                "<plist>",
+                "</plist>",
+                "<dict>",
+                "</dict>",
+                "<dict/>",
+                "<array>",
+                "</array>",
+                "<key>",
+                "</key>",
+                "<string>",
+                "</string>",
+                "<integer>",
+                "</integer>",
+                "<true/>",
+                "&lt;",
+                "&#6;",
+                "&",
+                "]]>",
+                "<![CDATA[",
+                "<!--",
+                "-->",
+                "0x4",
+                "command",
+                "cmd_data",
+                "reload",
+                "names",
+                " a='b'",
+                "<?x?>",
+                "<!DOCTYPE plist [",
+                "<!ENTITY a 'b'>",
+                "\0",
+                "\n",
             ][..]
         )
         .prop_map(|text| text.as_bytes().to_vec()),
@@ -291,7 +340,9 @@ fn secrets_are_wiped_on_both_ways() {
     let mut reply = Header::read(served.buffer()).unwrap();
     reply.data_size = 305;
     assert!(reply.write(served.buffer()));
-    let serve::Ended::Reply(xml) = served.end(Ok(305)) else { panic!("no reply") };
+    let serve::Ended::Reply(xml) = served.end(Ok(305)) else {
+        panic!("no reply")
+    };
     ask::decode(Command::TableStatus.number(), &mut buffer, &xml).unwrap();
     assert_eq!(buffer[305..], [0; 95]);
 }

@@ -87,9 +87,9 @@ impl Value {
     pub fn as_u32(&self) -> Option<u32> {
         match self {
             Value::Integer(Number::Unsigned(value)) => u32::try_from(*value).ok(),
-            Value::Integer(Number::Signed(value)) => {
-                (i64::from(i32::MIN)..=i64::from(u32::MAX)).contains(value).then_some(*value as u32)
-            }
+            Value::Integer(Number::Signed(value)) => (i64::from(i32::MIN)..=i64::from(u32::MAX))
+                .contains(value)
+                .then_some(*value as u32),
             _ => None,
         }
     }
