@@ -12,7 +12,7 @@ use dm_core::io::Bio;
 use crate::buffer::Buffer;
 
 /// Names a request until it is answered; answered exactly once.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Token {
     /// The presentation's number of the request.
     pub unique: u64,
@@ -53,6 +53,20 @@ pub enum Received {
     Gone,
 }
 
+/// The outcome of [`Channel::reply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The answer is on its way.
+    Sent,
+    /// The answer is in the buffer: it begins `head` bytes before the payload and ends after `len` bytes of it.
+    InBuffer {
+        /// Bytes before the payload.
+        head: usize,
+        /// Bytes of the payload.
+        len: usize,
+    },
+}
+
 /// The road on which the requests to one device come in. It belongs to the thread that serves the device.
 pub trait Channel: Send + Sync {
     /// Readable when there may be a request.
@@ -61,8 +75,12 @@ pub trait Channel: Send + Sync {
     /// Takes the next request without waiting.
     fn receive(&self, landing: &mut Buffer) -> Received;
 
-    /// Answers a request. `data` holds what was read.
-    fn reply(&self, token: Token, result: Result<(), Errno>, data: Option<&mut Buffer>);
+    /// Answers a request. `data` is the request's buffer, with what was read; the answer may be left in it for the caller
+    /// to write to [`Channel::poll_fd`], many of them with one system call.
+    fn reply(&self, token: Token, result: Result<(), Errno>, data: Option<&mut Buffer>) -> Reply;
+
+    /// Takes note of how the write of a [`Reply::InBuffer`] ended; `result` is that of write(2), negative for an error number.
+    fn replied(&self, result: i32);
 }
 
 /// One block device of the machine. Its methods may wait for requests to its channel, so they are never called by the

@@ -20,7 +20,7 @@ use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
 use crate::buffer::{Buffer, MAX_PAYLOAD, Pool};
-use crate::present::{Answer, Channel, Received};
+use crate::present::{Answer, Channel, Received, Reply};
 
 /// Requests that are taken from one device before the next has its turn.
 const TURN: usize = 64;
@@ -155,6 +155,7 @@ impl Reactor {
             for completion in completions.drain(..) {
                 match completion {
                     Completion::Job { index, result } => self.job_done(index, result),
+                    Completion::Reply { index, result } => self.replied(index, result),
                     Completion::Poll { key: INBOX, over } => {
                         let _ = self.inbox.event.read();
                         if over {
@@ -379,14 +380,16 @@ impl Reactor {
     /// A frame is complete, and perhaps those above it.
     fn finish(&mut self, mut index: usize) {
         loop {
-            let frame = self.frames.remove(index);
+            let frame = &mut self.frames[index];
             let result = frame.error.map_or(Ok(()), Err);
             let above = match frame.origin {
-                Origin::Channel { channel, token } => {
-                    let mut buffer = frame.buffer;
-                    channel.reply(token, result, buffer.as_mut());
-                    if let Some(buffer) = buffer {
-                        self.pool.give(buffer);
+                Origin::Channel { ref channel, token } => {
+                    if let Reply::InBuffer { head, len } = channel.reply(token, result, frame.buffer.as_mut())
+                        && let Some(buffer) = &frame.buffer
+                    {
+                        // The frame goes when the reply is written: whoever waits for the device to be idle may count on
+                        // its users having their answers.
+                        return self.ring.reply(index, channel.poll_fd(), buffer.bytes(head, len));
                     }
                     None
                 }
@@ -397,13 +400,7 @@ impl Reactor {
                     Some(above)
                 }
             };
-            if let Some(table) = frame.table {
-                // Before the exit: whoever waits for it may count on being the last to use the table.
-                drop(table);
-                if frame.device.exit() {
-                    self.shared.notifier.notify();
-                }
-            }
+            self.forget(index);
             let Some(above) = above else { return };
             let frame = &mut self.frames[above];
             frame.pending -= 1;
@@ -414,6 +411,29 @@ impl Reactor {
                 return;
             }
             index = above;
+        }
+    }
+
+    /// The reply of a frame is written.
+    fn replied(&mut self, index: usize, result: i32) {
+        if let Origin::Channel { channel, .. } = &self.frames[index].origin {
+            channel.replied(result);
+        }
+        self.forget(index);
+    }
+
+    /// Nothing is left to do for a frame.
+    fn forget(&mut self, index: usize) {
+        let frame = self.frames.remove(index);
+        if let Some(buffer) = frame.buffer {
+            self.pool.give(buffer);
+        }
+        if let Some(table) = frame.table {
+            // Before the exit: whoever waits for it may count on being the last to use the table.
+            drop(table);
+            if frame.device.exit() {
+                self.shared.notifier.notify();
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use io_uring::types::{Fd, SubmitArgs, Timespec};
@@ -18,6 +18,8 @@ const MAX_JOBS: usize = 2048;
 const POLL: u64 = 1 << 63;
 /// The key of no poll.
 pub const NO_POLL: u64 = POLL - 1;
+/// Marks the completions of replies; what is left of the number is the reply's index.
+const REPLY: u64 = 1 << 62;
 
 /// One completion.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,8 @@ pub enum Completion {
     Poll { key: u64, over: bool },
     /// A job ended with the result of its system call.
     Job { index: usize, result: i32 },
+    /// A reply was written, with the result of its system call.
+    Reply { index: usize, result: i32 },
 }
 
 /// A ring and the jobs that do not fit into it yet.
@@ -56,26 +60,33 @@ impl Ring {
 
     /// Reports whenever a descriptor becomes readable. `fd` stays open until the poll is over.
     pub fn poll(&mut self, key: u64, fd: BorrowedFd<'_>) {
-        use std::os::fd::AsRawFd;
         let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN.cast_unsigned().into())
             .multi(true)
             .build()
             .user_data(POLL | key);
-        while !self.push(&entry) {
-            // The queue is full of entries that the kernel takes at once.
-            if self.ring.submit().is_err() {
-                return;
-            }
-        }
+        self.push_at_once(&entry);
+    }
+
+    /// Writes a reply. `message` and `fd` stay valid until it is complete.
+    pub fn reply(&mut self, index: usize, fd: BorrowedFd<'_>, message: &[u8]) {
+        // A message is at most one buffer long.
+        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Write::new(Fd(fd.as_raw_fd()), message.as_ptr(), len)
+            .build()
+            .user_data(REPLY | index as u64);
+        self.push_at_once(&entry);
     }
 
     /// Ends a poll.
     pub fn unpoll(&mut self, key: u64) {
         let entry = opcode::PollRemove::new(POLL | key).build().user_data(POLL | NO_POLL);
-        while !self.push(&entry) {
-            if self.ring.submit().is_err() {
-                return;
-            }
+        self.push_at_once(&entry);
+    }
+
+    /// The queue may be full of entries, which the kernel then takes at once.
+    fn push_at_once(&mut self, entry: &squeue::Entry) {
+        while !self.push(entry) {
+            self.submit(Some(Duration::ZERO));
         }
     }
 
@@ -123,6 +134,11 @@ impl Ring {
                 Completion::Poll {
                     key: data & !POLL,
                     over: !io_uring::cqueue::more(entry.flags()),
+                }
+            } else if data & REPLY != 0 {
+                Completion::Reply {
+                    index: usize::try_from(data & !REPLY).unwrap_or(usize::MAX),
+                    result: entry.result(),
                 }
             } else {
                 self.under_way -= 1;

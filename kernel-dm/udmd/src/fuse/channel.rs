@@ -10,11 +10,13 @@ use nix::errno::Errno as Sys;
 use super::abi::{self, InHeader, Out};
 use crate::buffer::{Buffer, MAX_PAYLOAD};
 use crate::log;
-use crate::present::{Answer, Channel, Received, Token};
+use crate::present::{Answer, Channel, Received, Reply, Token};
 
 /// Requests that the kernel sends without waiting for answers. The default of 12 starves a loop device; each may keep
 /// one buffer of the daemon while its device is suspended.
 const MAX_BACKGROUND: u16 = 64;
+/// Bytes of `struct fuse_write_out`: the number of bytes written (4), padding (4).
+const COUNT: u32 = 8;
 
 /// The descriptor of one FUSE connection, whose only file is the device.
 #[derive(Debug)]
@@ -69,11 +71,15 @@ impl FuseChannel {
         nix::unistd::write(&self.fd, message).map(drop)
     }
 
-    /// Sends an answer. A request that is gone meanwhile, or a device that is, needs none.
     fn answer(&self, message: &[u8]) {
-        match self.send(message) {
+        Self::check(self.send(message));
+    }
+
+    /// A request that is gone meanwhile, or a device that is, needs no answer.
+    fn check(sent: Result<(), Sys>) {
+        match sent {
             Ok(()) | Err(Sys::ENOENT | Sys::ENODEV | Sys::ECONNABORTED) => {}
-            Err(errno) => log!("the kernel refused an answer of {} bytes: {errno}", message.len()),
+            Err(errno) => log!("the kernel refused an answer: {errno}"),
         }
     }
 
@@ -246,26 +252,37 @@ impl Channel for FuseChannel {
         self.dispatch(header, &message[abi::IN_HEADER..end])
     }
 
-    fn reply(&self, token: Token, result: Result<(), Errno>, data: Option<&mut Buffer>) {
+    fn reply(&self, token: Token, result: Result<(), Errno>, data: Option<&mut Buffer>) -> Reply {
         let Token { unique, len, answer } = token;
-        if let Err(Errno(errno)) = result {
-            self.answer(&header(0, -errno, unique));
-            return;
+        let (error, body) = match (result, answer, &data) {
+            (Err(Errno(errno)), ..) => (-errno, 0),
+            (Ok(()), Answer::Data, Some(_)) => (0, len),
+            (Ok(()), Answer::Data, None) => (-libc::EIO, 0),
+            (Ok(()), Answer::Count, _) => (0, COUNT),
+            (Ok(()), Answer::Empty, _) => (0, 0),
+        };
+        let header = header(body, error, unique);
+        let Some(buffer) = data else {
+            let mut message = [0; abi::OUT_HEADER + COUNT as usize];
+            message[..abi::OUT_HEADER].copy_from_slice(&header);
+            message[abi::OUT_HEADER..abi::OUT_HEADER + 4].copy_from_slice(&len.to_ne_bytes());
+            self.answer(&message[..abi::OUT_HEADER + body as usize]);
+            return Reply::Sent;
+        };
+        let message = buffer.bytes_mut(abi::OUT_HEADER, body as usize);
+        message[..abi::OUT_HEADER].copy_from_slice(&header);
+        if let (Answer::Count, [count @ .., _, _, _, _]) = (answer, &mut message[abi::OUT_HEADER..]) {
+            count.copy_from_slice(&len.to_ne_bytes());
         }
-        match (answer, data) {
-            (Answer::Data, Some(buffer)) => {
-                let message = buffer.bytes_mut(abi::OUT_HEADER, len as usize);
-                message[..abi::OUT_HEADER].copy_from_slice(&header(len, 0, unique));
-                self.answer(message);
-            }
-            (Answer::Data, None) => self.answer(&header(0, -libc::EIO, unique)),
-            (Answer::Count, _) => {
-                let mut message = [0; abi::OUT_HEADER + 8];
-                message[..abi::OUT_HEADER].copy_from_slice(&header(8, 0, unique));
-                message[abi::OUT_HEADER..abi::OUT_HEADER + 4].copy_from_slice(&len.to_ne_bytes());
-                self.answer(&message);
-            }
-            (Answer::Empty, _) => self.answer(&header(0, 0, unique)),
+        Reply::InBuffer {
+            head: abi::OUT_HEADER,
+            len: body as usize,
+        }
+    }
+
+    fn replied(&self, result: i32) {
+        if result < 0 {
+            Self::check(Err(Sys::from_raw(-result)));
         }
     }
 }
