@@ -14,7 +14,7 @@ pub const HEAD: usize = 4096;
 pub const MAX_PAYLOAD: usize = 1 << 20;
 
 /// Payload of a small buffer, in bytes.
-const SMALL: usize = 64 << 10;
+pub const SMALL: usize = 64 << 10;
 
 /// One buffer. The memory is owned by it alone.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::mapped::Entry;
 use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
-use crate::buffer::{Buffer, MAX_PAYLOAD, Pool};
+use crate::buffer::{Buffer, MAX_PAYLOAD, Pool, SMALL};
 use crate::present::{Answer, Channel, Received, Reply};
 
 /// Requests that are taken from one device before the next has its turn.
@@ -289,7 +289,7 @@ impl Reactor {
 
     /// Moves what was read to the landing buffer into one that a request can keep.
     fn keep_payload(&mut self, len: usize) -> Option<Buffer> {
-        if len > MAX_PAYLOAD / 2
+        if len > SMALL
             && let Some(next) = self.pool.take_large()
         {
             return Some(std::mem::replace(&mut self.landing, next));
