@@ -135,16 +135,16 @@ pub fn double_backslashes(params: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Parameters without what [`double_backslashes`] did to them. A single backslash stays.
+/// Parameters as the driver understands them: a byte behind a backslash is that byte. Undoes [`double_backslashes`].
+/// A backslash before a blank stays, since without it the blank would part two words.
 #[must_use]
 pub fn single_backslashes(params: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(params.len());
     let mut rest = params;
     while let Some((&byte, tail)) = rest.split_first() {
-        out.push(byte);
-        rest = match (byte, tail.split_first()) {
-            (b'\\', Some((b'\\', tail))) => tail,
-            _ => tail,
+        (rest, _) = match (byte, tail.split_first()) {
+            (b'\\', Some((&next, tail))) if !matches!(next, b' ' | b'\t'..=b'\r') => (tail, out.push(next)),
+            _ => (tail, out.push(byte)),
         };
     }
     out

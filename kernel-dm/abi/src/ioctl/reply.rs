@@ -104,12 +104,17 @@ struct Line<'b> {
 }
 
 impl Line<'_> {
+    /// Appends what fits, so that what is left of a line that does not fit is the same whatever pieces it comes in.
     fn append(&mut self, text: &[u8]) -> fmt::Result {
-        if !put(self.bytes, self.len, text) {
-            return Err(fmt::Error);
+        let room = self.bytes.get(self.len..).map_or(0, <[u8]>::len);
+        let fits = text.get(..room).unwrap_or(text);
+        put(self.bytes, self.len, fits);
+        self.len += fits.len();
+        if fits.len() < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
         }
-        self.len += text.len();
-        Ok(())
     }
 }
 

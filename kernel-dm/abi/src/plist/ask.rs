@@ -1,8 +1,8 @@
 //! The client's side: `struct dm_ioctl` buffers over property lists, to a driver of ours.
 //!
 //! What [`decode`] leaves in the buffer is what the engine would have left there, had it had the buffer itself. The one
-//! thing that does not pass is a backslash of table parameters that is not doubled: the protocol carries parameters as
-//! people write them.
+//! thing that does not pass is a blank behind a backslash in table parameters: the protocol carries parameters as people
+//! write them, and there a blank parts words.
 
 use alloc::vec::Vec;
 
