@@ -1,6 +1,7 @@
 //! Shared helpers of the comparison tests.
 
 pub mod data;
+pub mod matrix;
 pub mod oracle;
 pub mod requests;
 pub mod sequences;

@@ -7,6 +7,8 @@
 //! * `NAME.out` stands for the reference's output where this machine's reference library (Debian's) is too old to have
 //!   the functions; such a program is linked to our library.
 //! * `C_PROGRAM=NAME` in the environment runs one program only.
+//! * `DM_AUDIT` and `DM_AUDIT_DIR` (scripts/matrix): runs with our library load that auditing object, and what it writes
+//!   goes to the directory `c.NAME` there.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -90,22 +92,44 @@ impl Program {
     /// Runs it in a directory of its own.
     fn run(&self, program: &Path, lib: &Path, dir: &Path) -> Output {
         std::fs::create_dir_all(dir).unwrap();
+        // Which functions are called is only asked of our library.
+        let audit = (lib == our_library()).then(|| self.audit()).flatten();
         let lib = lib.display().to_string();
         if self.oracle {
-            let line = format!(
-                "cd {} && LD_LIBRARY_PATH={lib} exec {}",
-                dir.display(),
-                program.display()
-            );
-            compat_tests::oracle::run(dir, &["sh", "-c", &line])
+            let line = match &audit {
+                None => format!("cd {} && LD_LIBRARY_PATH={lib} exec {}", dir.display(), program.display()),
+                // The record is a shared mapping, which the guest's view of the host's files does not have.
+                Some((object, records)) => format!(
+                    "cd {} && mkdir /run/audit && \
+                     (LD_LIBRARY_PATH={lib} LD_AUDIT={object} DM_AUDIT_DIR=/run/audit exec {}); \
+                     status=$?; cp /run/audit/* {}; exit $status",
+                    dir.display(),
+                    program.display(),
+                    records.display()
+                ),
+            };
+            // One directory holds the guest's place and the records.
+            let share = audit.map_or(dir.to_path_buf(), |(_, records)| records);
+            compat_tests::oracle::run(&share, &["sh", "-c", &line])
         } else {
             let mut command = Command::new(program);
             command
                 .current_dir(dir)
                 .env("LD_LIBRARY_PATH", lib)
                 .env_remove("DM_DEBUG_WITH_LINE_NUMBERS");
+            if let Some((object, records)) = audit {
+                command.env("LD_AUDIT", object).env("DM_AUDIT_DIR", records);
+            }
             command.output().unwrap()
         }
+    }
+
+    /// The auditing object and the directory for its records, made here, if the environment asks for them.
+    fn audit(&self) -> Option<(String, PathBuf)> {
+        let object = std::env::var("DM_AUDIT").ok()?;
+        let records = PathBuf::from(std::env::var("DM_AUDIT_DIR").ok()?).join(format!("c.{}", self.name));
+        std::fs::create_dir_all(&records).unwrap();
+        Some((object, records))
     }
 
     /// What is different between the reference and ours.
