@@ -148,8 +148,14 @@ mod tests {
         )]);
         let clients = "symbol\tversion\tdefault\tclients\ndm_a\tBase\t@\t\ndm_a\tV2\t@@\ta b c d e f g h\n";
         let page = render(EXPORTS, clients, &calls);
-        assert!(page.contains("1 of 2 rows are tested.\n\nNo test calls: dm_a@@V2.\n"), "{page}");
+        assert!(
+            page.contains("1 of 2 rows are tested.\n\nNo test calls: dm_a@@V2.\n"),
+            "{page}"
+        );
         assert!(page.contains("| `dm_a@Base` |  | c: x, y |\n"), "{page}");
-        assert!(page.contains("| `dm_a@@V2` | a, b, c, d, e, f and 2 more |  |\n"), "{page}");
+        assert!(
+            page.contains("| `dm_a@@V2` | a, b, c, d, e, f and 2 more |  |\n"),
+            "{page}"
+        );
     }
 }

@@ -97,7 +97,11 @@ impl Program {
         let lib = lib.display().to_string();
         if self.oracle {
             let line = match &audit {
-                None => format!("cd {} && LD_LIBRARY_PATH={lib} exec {}", dir.display(), program.display()),
+                None => format!(
+                    "cd {} && LD_LIBRARY_PATH={lib} exec {}",
+                    dir.display(),
+                    program.display()
+                ),
                 // The record is a shared mapping, which the guest's view of the host's files does not have.
                 Some((object, records)) => format!(
                     "cd {} && mkdir /run/audit && \
