@@ -5,6 +5,7 @@
 //! The cookie is the semaphore's key: the upper half is [`MAGIC`], the lower half a random number that also goes
 //! to the driver, which hands it to udev in the event's environment.
 
+#[cfg_attr(not(target_os = "linux"), path = "udev/no_semaphore.rs")]
 mod semaphore;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use nix::unistd::{Gid, Uid, chown};
 
 use super::{Action, Operation, read_ahead};
@@ -55,7 +55,7 @@ fn is_missing(error: &IoError) -> bool {
 }
 
 fn number(dev: DevNo) -> u64 {
-    makedev(dev.major.into(), dev.minor.into())
+    libc::makedev(dev.major, dev.minor)
 }
 
 fn refuse_non_block(path: &Path) {

@@ -8,16 +8,16 @@ use dm_abi::errno::Errno;
 use dm_abi::ioctl::ioctl_number;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
+use nix::sys::stat::{Mode, SFlag, mknod, umask};
 
 use super::{Failure, Transport};
 use crate::error::{Error, Result};
 use crate::task::DevNo;
 
 /// Number of the misc device class.
-const MISC_MAJOR: u64 = 10;
+const MISC_MAJOR: u32 = 10;
 /// Number that the control node has since Linux 2.6.36.
-const CONTROL_MINOR: u64 = 236;
+const CONTROL_MINOR: u32 = 236;
 
 /// An open control node.
 #[derive(Debug)]
@@ -80,13 +80,13 @@ fn control_number() -> Result<u64> {
         .map_while(|n| n.parse::<u32>().ok());
     let major = numbers.next().ok_or_else(unknown)?;
     if major >= 3 {
-        return Ok(makedev(MISC_MAJOR, CONTROL_MINOR));
+        return Ok(libc::makedev(MISC_MAJOR, CONTROL_MINOR));
     }
     let (Some(minor), Some(patch)) = (numbers.next(), numbers.next()) else {
         return Err(unknown());
     };
     if (major, minor, patch) >= (2, 6, 36) {
-        return Ok(makedev(MISC_MAJOR, CONTROL_MINOR));
+        return Ok(libc::makedev(MISC_MAJOR, CONTROL_MINOR));
     }
     let number = |path: &str, section, name| {
         let text = std::fs::read_to_string(path).map_err(|e| sys_error(Path::new(path), "fopen", e))?;
@@ -97,7 +97,7 @@ fn control_number() -> Result<u64> {
     };
     let misc = number("/proc/devices", Some("Character devices:"), "misc")?;
     let control = number("/proc/misc", None, "device-mapper")?;
-    Ok(makedev(misc.into(), control.into()))
+    Ok(libc::makedev(misc, control))
 }
 
 /// The number of `name` in lines `NUMBER NAME`, in the whole text or below the heading `section`.

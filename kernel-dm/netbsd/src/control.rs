@@ -1,0 +1,221 @@
+//! Control requests of both protocols, with their waits.
+
+use alloc::boxed::Box;
+use core::ffi::{c_int, c_void};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use dm_abi::errno::Errno;
+use dm_abi::ioctl::Command;
+use dm_abi::plist::serve::{Ended, Served};
+use dm_core::control::{Awaited, Control, Outcome};
+use dm_core::host::DeviceId;
+
+use crate::errno::to_native;
+use crate::hooks;
+use crate::host::{Kernel, Mapped};
+
+/// The one control plane, between [`dmrs_init`] and [`dmrs_fini`].
+static CONTROL: AtomicPtr<Control<Kernel>> = AtomicPtr::new(ptr::null_mut());
+
+/// Runs `f` on the control plane under its lock.
+fn locked<R>(f: impl FnOnce(&mut Control<Kernel>) -> R) -> R {
+    // SAFETY: the pointer is valid between init and fini, and the lock makes the reference the only one.
+    unsafe {
+        hooks::dmk_control_lock();
+        let control = CONTROL.load(Ordering::Acquire);
+        let result = f(&mut *control);
+        hooks::dmk_control_unlock();
+        result
+    }
+}
+
+/// What a request that waits does meanwhile, without the lock.
+enum Sleep {
+    None,
+    Drained(Mapped),
+    Changed(u64),
+}
+
+impl Sleep {
+    /// Looked up under the lock, so that no change is missed.
+    fn on(control: &Control<Kernel>, outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Wait(_, Awaited::Drained(id)) => control.host().mapped(*id).map_or(Sleep::None, Sleep::Drained),
+            // SAFETY: it only returns a number.
+            Outcome::Wait(_, Awaited::Changed) => Sleep::Changed(unsafe { hooks::dmk_changes() }),
+            // Filesystems are not frozen, no state outlives the module.
+            Outcome::Wait(_, Awaited::Freeze(_) | Awaited::Thaw(_) | Awaited::Save) | Outcome::Done(_) => Sleep::None,
+        }
+    }
+
+    fn sleep(self) -> Result<(), Errno> {
+        match self {
+            Sleep::None => Ok(()),
+            Sleep::Drained(mapped) => mapped.wait_drained(),
+            // SAFETY: no lock is held.
+            Sleep::Changed(seen) => crate::errno::check(unsafe { hooks::dmk_wait_changed(seen) }),
+        }
+    }
+}
+
+/// Carries out one request, waits included.
+fn run(number: u32, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let step = |control: &mut Control<Kernel>, outcome: Outcome| {
+        let sleep = Sleep::on(control, &outcome);
+        (outcome, sleep)
+    };
+    let (mut outcome, mut sleep) = locked(|control| {
+        let outcome = control.request(number, buffer);
+        step(control, outcome)
+    });
+    loop {
+        let ticket = match outcome {
+            Outcome::Done(result) => return result,
+            Outcome::Wait(ticket, _) => ticket,
+        };
+        let slept = sleep.sleep();
+        (outcome, sleep) = locked(|control| {
+            let outcome = match slept {
+                Ok(()) => control.proceed(ticket, Ok(()), buffer),
+                Err(_) => control.cancel(ticket, buffer),
+            };
+            step(control, outcome)
+        });
+    }
+}
+
+/// Whether everybody who may open the control node may ask this.
+fn is_question(number: u32) -> bool {
+    matches!(
+        Command::from_number(number),
+        None | Some(
+            Command::Version
+                | Command::ListDevices
+                | Command::DevStatus
+                | Command::DevWait
+                | Command::TableDeps
+                | Command::TableStatus
+                | Command::ListVersions
+                | Command::DevArmPoll
+                | Command::GetTargetVersion
+        )
+    )
+}
+
+fn permit(number: u32, privileged: c_int) -> Result<(), Errno> {
+    match privileged != 0 || is_question(number) {
+        true => Ok(()),
+        false => Err(Errno::EPERM),
+    }
+}
+
+/// Starts the control plane. The C half calls nothing else before.
+#[unsafe(no_mangle)]
+pub extern "C" fn dmrs_init() {
+    let control = Box::new(Control::new(Kernel::default()));
+    CONTROL.store(Box::into_raw(control), Ordering::Release);
+}
+
+/// Ends the control plane; EBUSY when devices exist.
+///
+/// # Safety
+/// No other call is under way, and after 0 none comes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmrs_fini() -> c_int {
+    if locked(|control| control.devices().next().is_some()) {
+        return to_native(Errno::EBUSY);
+    }
+    let control = CONTROL.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: it came from Box::into_raw, and the caller's promise.
+    drop(unsafe { Box::from_raw(control) });
+    0
+}
+
+/// A `struct dm_ioctl` request; 0 or an error. `used` is how much of the buffer goes back to the client.
+///
+/// # Safety
+/// `buffer` is `length` bytes, `used` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmrs_ioctl(
+    number: u32,
+    buffer: *mut u8,
+    length: usize,
+    privileged: c_int,
+    used: *mut usize,
+) -> c_int {
+    // SAFETY: the caller's.
+    let buffer = unsafe { core::slice::from_raw_parts_mut(buffer, length) };
+    let result = permit(number, privileged).and_then(|()| run(number, buffer));
+    // On failure the version went into the buffer, as on Linux.
+    let (answer, bytes) = match result {
+        Ok(bytes) => (0, bytes),
+        Err(errno) => (to_native(errno), length.min(12)),
+    };
+    // SAFETY: the caller's.
+    unsafe { used.write(bytes) };
+    answer
+}
+
+/// A property-list request; 0 or an error. The reply is memory for [`dmrs_free`], without NUL.
+///
+/// # Safety
+/// `xml` is `length` bytes, the others can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmrs_plist(
+    xml: *const u8,
+    length: usize,
+    privileged: c_int,
+    reply: *mut *mut c_void,
+    reply_length: *mut usize,
+) -> c_int {
+    // SAFETY: the caller's.
+    let xml = unsafe { core::slice::from_raw_parts(xml, length) };
+    match serve(xml, privileged) {
+        Ok(text) => {
+            // SAFETY: the caller's.
+            unsafe {
+                reply_length.write(text.len());
+                reply.write(Box::into_raw(text).cast());
+            }
+            0
+        }
+        Err(errno) => to_native(errno),
+    }
+}
+
+fn serve(xml: &[u8], privileged: c_int) -> Result<Box<[u8]>, Errno> {
+    // SAFETY: it only returns a number.
+    let mut served = Served::begin(xml, unsafe { hooks::dmk_major() })?;
+    permit(served.command(), privileged)?;
+    loop {
+        let result = run(served.command(), served.buffer());
+        match served.end(result) {
+            Ended::Reply(text) => return Ok(text.into_boxed_slice()),
+            Ended::Failed(errno) => return Err(errno),
+            Ended::Again(again) => served = again,
+        }
+    }
+}
+
+/// Frees a reply of [`dmrs_plist`].
+///
+/// # Safety
+/// Both are what it gave, once.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmrs_free(reply: *mut c_void, length: usize) {
+    // SAFETY: the caller's; it came from Box::into_raw of a slice of that length.
+    drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(reply.cast::<u8>(), length)) });
+}
+
+/// Nobody has the device open any more, and control asked to be told.
+#[unsafe(no_mangle)]
+pub extern "C" fn dmrs_closed(id: u64) {
+    locked(|control| control.closed(DeviceId(id)));
+}
+
+/// A target raised an event.
+#[unsafe(no_mangle)]
+pub extern "C" fn dmrs_event(id: u64) {
+    locked(|control| control.event(DeviceId(id)));
+}

@@ -1,0 +1,127 @@
+//! The C half's functions (`sys/dm_glue.h`). Numbers that mean errors are NetBSD's.
+
+use core::ffi::{c_int, c_void};
+
+/// A mapped device of the C half.
+#[repr(C)]
+pub(crate) struct Dev {
+    _opaque: [u8; 0],
+}
+
+/// A request under way.
+#[repr(C)]
+pub(crate) struct Io {
+    _opaque: [u8; 0],
+}
+
+/// An open component.
+#[repr(C)]
+pub(crate) struct Part {
+    _opaque: [u8; 0],
+}
+
+/// `struct dmk_part_info`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct PartInfo {
+    pub(crate) sectors: u64,
+    pub(crate) sector_size: u32,
+    pub(crate) writable: u8,
+    pub(crate) discard: u8,
+    pub(crate) pad: [u8; 2],
+}
+
+/// `struct dmrs_bio`: [`dm_core::io::Bio`] for C.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CBio {
+    pub(crate) op: u32,
+    pub(crate) fua: u32,
+    pub(crate) sector: u64,
+    pub(crate) sectors: u64,
+}
+
+/// `struct dmrs_piece`: a remapped [`dm_core::io::Piece`] for C.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct CPiece {
+    /// Sectors from the request's first.
+    pub(crate) offset: u64,
+    pub(crate) sectors: u64,
+    /// First sector on the component.
+    pub(crate) sector: u64,
+    pub(crate) component: u32,
+    pub(crate) delay_ms: u32,
+    /// Index of a byte in the request's data that gets a value; [`NO_BYTE`] for none.
+    pub(crate) corrupt_byte: u64,
+    pub(crate) corrupt_value: u32,
+    /// Minor number of the mapped device that is the component, when `part` is null.
+    pub(crate) minor: u32,
+    pub(crate) part: *mut Part,
+}
+
+/// No byte is to be changed.
+pub(crate) const NO_BYTE: u64 = u64::MAX;
+/// Any minor number.
+pub(crate) const ANY_MINOR: u32 = u32::MAX;
+
+unsafe extern "C" {
+    // Memory, messages, time.
+    #[cfg_attr(not(feature = "kernel"), allow(dead_code))]
+    pub(crate) fn dmk_alloc(size: usize) -> *mut c_void;
+    #[cfg_attr(not(feature = "kernel"), allow(dead_code))]
+    pub(crate) fn dmk_free(memory: *mut c_void, size: usize);
+    #[cfg_attr(not(feature = "kernel"), allow(dead_code))]
+    pub(crate) fn dmk_panic(text: *const u8, length: usize) -> !;
+    pub(crate) fn dmk_log(text: *const u8, length: usize);
+    pub(crate) fn dmk_now_ms() -> u64;
+    pub(crate) fn dmk_sleep_ms(ms: u32);
+
+    // The control lock, and the count of changes.
+    pub(crate) fn dmk_control_lock();
+    pub(crate) fn dmk_control_unlock();
+    pub(crate) fn dmk_changes() -> u64;
+    pub(crate) fn dmk_changed();
+    /// Sleeps until the count differs from `seen`; EINTR or ERESTART on a signal.
+    pub(crate) fn dmk_wait_changed(seen: u64) -> c_int;
+
+    // Mapped devices.
+    pub(crate) fn dmk_major() -> u32;
+    /// Makes a device; `volume` and `id` are kept for the other half's calls. `minor` goes in as wanted and comes out as given.
+    pub(crate) fn dmk_dev_create(id: u64, minor: *mut u32, volume: *mut c_void, dev: *mut *mut Dev) -> c_int;
+    pub(crate) fn dmk_dev_remove(dev: *mut Dev) -> c_int;
+    pub(crate) fn dmk_dev_opens(dev: *mut Dev) -> u32;
+    pub(crate) fn dmk_dev_watch(dev: *mut Dev, on: c_int);
+    pub(crate) fn dmk_dev_named(dev: *mut Dev, name: *const u8, length: usize);
+    pub(crate) fn dmk_dev_configure(dev: *mut Dev, sectors: u64, sector_size: u32, read_only: c_int, discard: c_int);
+    pub(crate) fn dmk_dev_lock(dev: *mut Dev);
+    pub(crate) fn dmk_dev_unlock(dev: *mut Dev);
+    /// Keeps a request until the gate opens. Under the device's lock.
+    pub(crate) fn dmk_dev_hold(dev: *mut Dev, io: *mut Io);
+    /// The gate is open: starts again what was kept, wakes who waits for that.
+    pub(crate) fn dmk_dev_opened(dev: *mut Dev);
+    /// The gate is closed: delayed pieces start now.
+    pub(crate) fn dmk_dev_closed(dev: *mut Dev);
+    /// The last request is complete. Under the device's lock.
+    pub(crate) fn dmk_dev_drained(dev: *mut Dev);
+    /// Sleeps once on the device's condition; under its lock. EINTR or ERESTART on a signal.
+    pub(crate) fn dmk_dev_sleep(dev: *mut Dev) -> c_int;
+    /// The device with a minor number, or null, and its volume.
+    pub(crate) fn dmk_dev_find(minor: u32, volume: *mut *mut c_void) -> *mut Dev;
+    /// A target raised an event: the C half calls `dmrs_event` from a thread.
+    pub(crate) fn dmk_dev_event(dev: *mut Dev);
+
+    // Components.
+    /// The number of the block device at a path; ENOTBLK for something else.
+    pub(crate) fn dmk_path(path: *const u8, major: *mut u32, minor: *mut u32) -> c_int;
+    pub(crate) fn dmk_part_open(major: u32, minor: u32, part: *mut *mut Part, info: *mut PartInfo) -> c_int;
+    pub(crate) fn dmk_part_close(part: *mut Part);
+    pub(crate) fn dmk_part_flush(part: *mut Part) -> c_int;
+    pub(crate) fn dmk_part_discard(part: *mut Part, sector: u64, sectors: u64) -> c_int;
+    pub(crate) fn dmk_part_dump(part: *mut Part, sector: u64, data: *mut c_void, length: usize) -> c_int;
+
+    // Pieces of a request.
+    pub(crate) fn dmk_io_piece(io: *mut Io, piece: *const CPiece);
+    pub(crate) fn dmk_io_zero(io: *mut Io, offset: u64, sectors: u64);
+    pub(crate) fn dmk_io_fail(io: *mut Io, error: c_int);
+}

@@ -1,0 +1,18 @@
+//! The device-mapper engine as NetBSD's dm(4) driver: what stands between `dm-core` and the C half in `sys/`.
+//!
+//! The C half is called by the kernel and calls `dmrs_*` here; this half calls `dmk_*` there ([`hooks`]). Both sides of
+//! that border are declared once more in `sys/dm_glue.h`.
+//! * [`control`]: requests of both protocols, with their waits.
+//! * [`host`]: what the engine asks of the kernel.
+//! * [`data`]: the data path.
+#![no_std]
+
+extern crate alloc;
+
+mod control;
+mod data;
+mod errno;
+mod hooks;
+mod host;
+#[cfg(feature = "kernel")]
+mod runtime;
