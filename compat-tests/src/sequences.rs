@@ -16,54 +16,80 @@ pub struct Sequence {
 
 const BIG: usize = 16384;
 
-fn create(name: &str, uuid: &str) -> Request {
+/// Creates a device.
+#[must_use]
+pub fn create(name: &str, uuid: &str) -> Request {
     Request::new(nr::DEV_CREATE, BIG)
         .name(name)
         .uuid(uuid)
         .flags(flag::EXISTS)
 }
-fn load(name: &str, lines: &[(u64, u64, &str, &str)]) -> Request {
+/// Loads a table.
+#[must_use]
+pub fn load(name: &str, lines: &[(u64, u64, &str, &str)]) -> Request {
     Request::new(nr::TABLE_LOAD, HEADER)
         .name(name)
         .flags(flag::EXISTS)
         .table(lines)
 }
-fn resume(name: &str) -> Request {
+/// Resumes a device.
+#[must_use]
+pub fn resume(name: &str) -> Request {
     Request::new(nr::DEV_SUSPEND, 2048).name(name).flags(flag::EXISTS)
 }
-fn suspend(name: &str) -> Request {
+/// Suspends a device.
+#[must_use]
+pub fn suspend(name: &str) -> Request {
     resume(name).flags(flag::SUSPEND)
 }
-fn status(name: &str) -> Request {
+/// Asks about a device.
+#[must_use]
+pub fn status(name: &str) -> Request {
     Request::new(nr::DEV_STATUS, 2048).name(name).flags(flag::EXISTS)
 }
-fn table(name: &str) -> Request {
+/// Asks for a device's table.
+#[must_use]
+pub fn table(name: &str) -> Request {
     Request::new(nr::TABLE_STATUS, BIG)
         .name(name)
         .flags(flag::EXISTS | flag::STATUS_TABLE)
 }
-fn target_status(name: &str) -> Request {
+/// Asks for the status of a device's targets.
+#[must_use]
+pub fn target_status(name: &str) -> Request {
     Request::new(nr::TABLE_STATUS, BIG).name(name).flags(flag::EXISTS)
 }
-fn deps(name: &str) -> Request {
+/// Asks for a device's components.
+#[must_use]
+pub fn deps(name: &str) -> Request {
     Request::new(nr::TABLE_DEPS, BIG).name(name).flags(flag::EXISTS)
 }
-fn remove(name: &str) -> Request {
+/// Removes a device.
+#[must_use]
+pub fn remove(name: &str) -> Request {
     Request::new(nr::DEV_REMOVE, 2048).name(name).flags(flag::EXISTS)
 }
-fn clear(name: &str) -> Request {
+/// Drops the inactive table.
+#[must_use]
+pub fn clear(name: &str) -> Request {
     Request::new(nr::TABLE_CLEAR, 2048).name(name).flags(flag::EXISTS)
 }
-fn rename(name: &str, new: &str) -> Request {
+/// Renames a device.
+#[must_use]
+pub fn rename(name: &str, new: &str) -> Request {
     Request::new(nr::DEV_RENAME, 2048)
         .name(name)
         .flags(flag::EXISTS)
         .text(new)
 }
-fn list() -> Request {
+/// Asks for all devices.
+#[must_use]
+pub fn list() -> Request {
     Request::new(nr::LIST_DEVICES, BIG).flags(flag::EXISTS)
 }
-fn message(name: &str, sector: u64, text: &str) -> Request {
+/// Sends a message to a target.
+#[must_use]
+pub fn message(name: &str, sector: u64, text: &str) -> Request {
     Request::new(nr::TARGET_MSG, BIG)
         .name(name)
         .flags(flag::EXISTS)

@@ -62,6 +62,22 @@ impl DevNo {
         Self { major, minor }
     }
 
+    /// From the number in a file's status.
+    #[must_use]
+    pub fn from_rdev(rdev: u64) -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+            Self {
+                major: part(nix::sys::stat::major(rdev)),
+                minor: part(nix::sys::stat::minor(rdev)),
+            }
+        }
+        // NetBSD numbers devices as the driver's payloads do.
+        #[cfg(not(target_os = "linux"))]
+        Self::decode(rdev)
+    }
+
     /// The encoding of the driver's payloads.
     #[must_use]
     pub const fn encode(self) -> u64 {

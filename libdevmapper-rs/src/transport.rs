@@ -1,9 +1,10 @@
-//! Ways to reach an engine: the Linux control node, the udmd socket.
+//! Ways to reach an engine: the Linux control node, the udmd socket, NetBSD's property lists.
 //!
-//! All of them carry the same bytes, `struct dm_ioctl` and what follows it. Which one is used is decided at first use,
-//! see [`select()`].
+//! To the rest of the library all of them carry the same bytes, `struct dm_ioctl` and what follows it. Which one is used
+//! is decided at first use, see [`select()`].
 
 mod linux;
+pub mod plist;
 mod select;
 pub mod socket;
 
@@ -51,6 +52,11 @@ pub trait Transport: Debug + Send + Sync {
     /// Whether the kernel shows names of the engine's devices in sysfs (`dm/name`).
     fn has_sysfs_names(&self) -> bool {
         self.has_udev()
+    }
+
+    /// Major number of the character devices that stand beside the block devices, where nodes for both are made: NetBSD.
+    fn char_major(&self) -> Option<u32> {
+        None
     }
 
     /// The node that the kernel makes of a device by itself, if nothing is wrong.

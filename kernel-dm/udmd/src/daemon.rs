@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,12 +68,12 @@ pub struct Core {
 pub struct Daemon {
     core: Mutex<Core>,
     shared: Arc<Shared>,
-    socket: PathBuf,
+    sockets: Vec<PathBuf>,
 }
 
 impl Daemon {
-    /// A daemon for an engine.
-    pub fn new(control: Control<UdmHost>, shared: Arc<Shared>, socket: &Path) -> Self {
+    /// A daemon for an engine, which listens at these sockets.
+    pub fn new(control: Control<UdmHost>, shared: Arc<Shared>, sockets: Vec<PathBuf>) -> Self {
         Self {
             core: Mutex::new(Core {
                 control,
@@ -81,7 +81,7 @@ impl Daemon {
                 quit_holder: false,
             }),
             shared,
-            socket: socket.to_owned(),
+            sockets,
         }
     }
 
@@ -299,7 +299,9 @@ impl Daemon {
         let mut core = self.core();
         let all = core.quit_holder;
         core.control.host_mut().end(all);
-        let _ = std::fs::remove_file(&self.socket);
+        for socket in &self.sockets {
+            let _ = std::fs::remove_file(socket);
+        }
         log!("ends");
         std::process::exit(0)
     }

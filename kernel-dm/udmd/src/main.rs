@@ -44,6 +44,9 @@ struct Arguments {
     /// The control socket; its directory also holds the daemon's lock and log.
     #[arg(long, global = true, value_name = "PATH", default_value = "/run/udmd/control")]
     socket: PathBuf,
+    /// Also listen here, for the property-list protocol of NetBSD's driver.
+    #[arg(long, value_name = "PATH")]
+    plist_socket: Option<PathBuf>,
     /// Stay in the foreground, with the log on standard error.
     #[arg(long)]
     foreground: bool,
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let options = Options {
         socket: arguments.socket,
+        plist_socket: arguments.plist_socket,
         threads: usize::from(arguments.threads),
         log: arguments.log,
     };
@@ -150,6 +154,9 @@ fn stop(options: &Options, how: Stop) -> Result<(), String> {
 fn background(mut options: Options) -> Result<(), String> {
     let (mut ready, tell) = io::pipe().map_err(|error| format!("no pipe: {error}"))?;
     options.socket = std::path::absolute(&options.socket).map_err(|error| error.to_string())?;
+    if let Some(path) = &mut options.plist_socket {
+        *path = std::path::absolute(&*path).map_err(|error| error.to_string())?;
+    }
     let log = options
         .log
         .take()

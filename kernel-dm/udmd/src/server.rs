@@ -7,6 +7,9 @@
 //! The commands below 0x100 are those of the ioctl interface. A reply carries what of the buffer is used, and of a failed
 //! request the version only. A connection carries one request at a time and has a thread of its own, so that a request
 //! which waits holds up nobody else; closing the connection is to such a request what a signal is to an ioctl.
+//!
+//! On the second socket ([`Protocol::Plist`]) requests are property lists, all with the command [`PLIST`], and replies
+//! carry property lists, or nothing and an errno.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -15,10 +18,12 @@ use std::sync::Arc;
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, Header, flag};
+use dm_abi::plist::serve::{Ended, Served};
 
 use crate::daemon::{Daemon, Stop};
 use crate::guard;
 use crate::log;
+use crate::loopdev;
 
 /// First word of requests and replies.
 pub const MAGIC: u32 = 0x6d64_6475;
@@ -28,20 +33,34 @@ pub const MAX_LENGTH: u64 = 16 << 20;
 pub const WAIT_EVENT: u32 = 0x100;
 /// Returns the daemon's version and process as UTF-8 text.
 pub const HELLO: u32 = 0x101;
+/// On the second socket: the payload is a property list, see `dm_abi::plist`.
+pub const PLIST: u32 = 0x110;
 /// Returns a list of the devices as text.
 pub const STATUS: u32 = 0x102;
 /// Ends the daemon; the payload is one byte, see [`Stop`].
 pub const STOP: u32 = 0x103;
 
+/// What a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `struct dm_ioctl`, and what `udmd`'s own command line asks.
+    Ioctl,
+    /// Property lists.
+    Plist,
+}
+
 /// Accepts connections for ever.
-pub fn serve(daemon: &Arc<Daemon>, listener: &UnixListener) {
+pub fn serve(daemon: &Arc<Daemon>, listener: &UnixListener, protocol: Protocol) {
     for stream in listener.incoming() {
         match stream {
             Ok(stream) if guard::is_root(stream.as_fd()) => {
                 let daemon = daemon.clone();
                 let started = std::thread::Builder::new().name("udmd-client".into()).spawn(move || {
                     // The client is gone, or has sent nonsense: in both cases the connection ends.
-                    let _ = connection(&daemon, &stream);
+                    let _ = match protocol {
+                        Protocol::Ioctl => connection(&daemon, &stream),
+                        Protocol::Plist => plist_connection(&daemon, &stream),
+                    };
                 });
                 if let Err(error) = started {
                     log!("a client cannot be served: {error}");
@@ -95,6 +114,46 @@ fn connection(daemon: &Daemon, mut stream: &UnixStream) -> io::Result<()> {
             Err(Errno(errno)) => reply(stream, errno, payload.get(..12).unwrap_or(&payload))?,
         }
         stream.flush()?;
+    }
+}
+
+fn plist_connection(daemon: &Daemon, mut stream: &UnixStream) -> io::Result<()> {
+    let mut armed = daemon.events();
+    while let Some((command, payload)) = read_request(stream)? {
+        let result = match command {
+            WAIT_EVENT => daemon.wait_event(armed, stream.as_fd()).map(|()| Vec::new()),
+            HELLO => Ok(daemon.hello().into_bytes()),
+            PLIST => {
+                let events = daemon.events();
+                plist(daemon, &payload, stream).map(|(command, answer)| {
+                    if command == Command::DevArmPoll.number() {
+                        armed = events;
+                    }
+                    answer
+                })
+            }
+            _ => Err(Errno::ENOTTY),
+        };
+        match result {
+            Ok(answer) => reply(stream, 0, &answer)?,
+            Err(Errno(errno)) => reply(stream, errno, &[])?,
+        }
+        stream.flush()?;
+    }
+    Ok(())
+}
+
+/// Carries out a property list; gives the command's number and the answer.
+fn plist(daemon: &Daemon, xml: &[u8], stream: &UnixStream) -> Result<(u32, Vec<u8>), Errno> {
+    let mut served = Served::begin(xml, loopdev::MAJOR)?;
+    loop {
+        let command = served.command();
+        let result = daemon.request(command, served.buffer(), stream.as_fd());
+        match served.end(result) {
+            Ended::Reply(answer) => return Ok((command, answer)),
+            Ended::Failed(errno) => return Err(errno),
+            Ended::Again(again) => served = again,
+        }
     }
 }
 

@@ -20,13 +20,15 @@ use crate::guard;
 use crate::hold::Holder;
 use crate::host::UdmHost;
 use crate::log;
-use crate::server;
+use crate::server::{self, Protocol};
 
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The control socket. Its directory is the daemon's.
     pub socket: PathBuf,
+    /// A second socket, for the property-list protocol.
+    pub plist_socket: Option<PathBuf>,
     /// Threads of the data path.
     pub threads: usize,
     /// Where the log goes instead of standard error.
@@ -58,6 +60,7 @@ impl Options {
 pub struct Started {
     daemon: Arc<Daemon>,
     listener: UnixListener,
+    plist_listener: Option<UnixListener>,
     /// Nobody else starts while it is held.
     _lock: Flock<File>,
 }
@@ -65,7 +68,11 @@ pub struct Started {
 impl Started {
     /// Serves clients for ever.
     pub fn serve(self) {
-        server::serve(&self.daemon, &self.listener);
+        if let Some(listener) = self.plist_listener {
+            let daemon = self.daemon.clone();
+            std::thread::spawn(move || server::serve(&daemon, &listener, Protocol::Plist));
+        }
+        server::serve(&self.daemon, &self.listener, Protocol::Ioctl);
     }
 }
 
@@ -112,8 +119,10 @@ pub fn start(options: &Options) -> Result<Started, String> {
         }
     };
     control.host_mut().go_on();
-    let listener = listen(options)?;
-    let daemon = Arc::new(Daemon::new(control, shared, &options.socket));
+    let listener = listen(&options.socket)?;
+    let plist_listener = options.plist_socket.as_deref().map(listen).transpose()?;
+    let sockets = std::iter::once(&options.socket).chain(&options.plist_socket);
+    let daemon = Arc::new(Daemon::new(control, shared, sockets.cloned().collect()));
     let threads = daemon
         .start_threads(raised)
         .and_then(|()| await_signals(daemon.clone(), signals));
@@ -126,6 +135,7 @@ pub fn start(options: &Options) -> Result<Started, String> {
     Ok(Started {
         daemon,
         listener,
+        plist_listener,
         _lock: lock,
     })
 }
@@ -193,9 +203,8 @@ pub fn is_free(options: &Options) -> bool {
     lock.is_none_or(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_ok())
 }
 
-/// Makes the control socket. One that a dead daemon left is replaced.
-fn listen(options: &Options) -> Result<UnixListener, String> {
-    let path = &options.socket;
+/// Makes a control socket. One that a dead daemon left is replaced.
+fn listen(path: &Path) -> Result<UnixListener, String> {
     if std::fs::symlink_metadata(path).is_ok() {
         match UnixStream::connect(path) {
             Ok(_) => return Err(format!("{}: somebody else listens there", path.display())),

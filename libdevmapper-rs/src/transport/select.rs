@@ -5,10 +5,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::{Linux, Transport, Udmd, linux, socket};
+use super::{Linux, Transport, Udmd, linux, plist, socket};
 use crate::error::{Error, Result};
 
-/// Environment variable that decides: `linux`, `udmd` or `udmd:SOCKET_PATH`.
+/// Environment variable that decides: `linux`, `udmd`, `udmd:SOCKET_PATH`, `plist:SOCKET_PATH` (property lists over a
+/// socket), on NetBSD also `netbsd` (the control node).
 pub const ENVIRONMENT: &str = "LIBDEVMAPPER_TRANSPORT";
 /// Where udmd listens by default.
 pub const UDMD_SOCKET: &str = "/run/udmd/control";
@@ -20,6 +21,8 @@ pub enum Choice {
     Linux,
     /// The daemon at this socket.
     Udmd(PathBuf),
+    /// Whoever speaks property lists at this socket.
+    Plist(PathBuf),
 }
 
 /// Decides by the environment, then by what is there. Returns the reason, for the log.
@@ -32,7 +35,11 @@ fn choose(
     socket: &Path,
 ) -> Result<(Choice, &'static str)> {
     if let Some(value) = setting.filter(|v| !v.is_empty()) {
-        let path = value.as_bytes().strip_prefix(b"udmd:").filter(|p| !p.is_empty());
+        let behind = |prefix: &[u8]| value.as_bytes().strip_prefix(prefix).filter(|p| !p.is_empty());
+        let path = behind(b"udmd:");
+        if let Some(path) = behind(b"plist:") {
+            return Ok((Choice::Plist(OsStr::from_bytes(path).into()), "the environment says so"));
+        }
         return match (value.as_bytes(), path) {
             (b"linux", _) => Ok((Choice::Linux, "the environment says so")),
             (b"udmd", _) => Ok((Choice::Udmd(socket.into()), "the environment says so")),
@@ -40,7 +47,7 @@ fn choose(
             _ => {
                 let text = OsString::from_vec(value.into_vec());
                 let message = format!(
-                    "{ENVIRONMENT}={}: expected \"linux\", \"udmd\" or \"udmd:SOCKET\".",
+                    "{ENVIRONMENT}={}: expected \"linux\", \"udmd\", \"udmd:SOCKET\" or \"plist:SOCKET\".",
                     text.display()
                 );
                 crate::log_error!("{message}");
@@ -79,6 +86,10 @@ pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
             crate::log_debug!("Using udmd at {}: {reason}.", path.display());
             Ok(Arc::new(Udmd::connect(path)?))
         }
+        Choice::Plist(path) => {
+            crate::log_debug!("Using property lists at {}: {reason}.", path.display());
+            Ok(Arc::from(plist::connect(path)?))
+        }
     }
 }
 
@@ -88,6 +99,12 @@ pub(crate) fn is_dm_major(major: u32) -> bool {
     let setting = std::env::var_os(ENVIRONMENT);
     match choose(setting, linux::kernel_has_dm, Path::new(UDMD_SOCKET)) {
         Ok((Choice::Udmd(_), _)) => major == socket::LOOP_MAJOR,
+        Ok((Choice::Plist(path), _)) => {
+            // Who listens there is not known before it is asked.
+            static PEER: OnceLock<Option<u32>> = OnceLock::new();
+            let known = PEER.get_or_init(|| plist::connect(path).ok().and_then(|peer| peer.dm_major()));
+            *known == Some(major)
+        }
         Ok((Choice::Linux, _)) => {
             if let Some(known) = KERNEL.get() {
                 return major == *known;
@@ -114,6 +131,8 @@ mod tests {
         assert_eq!(pick(Some("udmd"), true, "/s"), Some(Choice::Udmd("/s".into())));
         assert_eq!(pick(Some("udmd:/x"), true, "/s"), Some(Choice::Udmd("/x".into())));
         assert_eq!(pick(Some("udmd:"), true, "/s"), None);
+        assert_eq!(pick(Some("plist:/x"), true, "/s"), Some(Choice::Plist("/x".into())));
+        assert_eq!(pick(Some("plist:"), true, "/s"), None);
         assert_eq!(pick(Some("netbsd"), true, "/s"), None);
         assert_eq!(pick(None, true, "/"), Some(Choice::Linux));
         assert_eq!(pick(Some(""), false, "/"), Some(Choice::Udmd("/".into())));

@@ -27,6 +27,8 @@ use crate::task::DevNo;
 pub const MAGIC: u32 = 0x6d64_6475;
 /// Command that returns when an event happened after the last ARM_POLL.
 pub const WAIT_EVENT: u32 = 0x100;
+/// Command that carries a property list instead of a `struct dm_ioctl`, on udmd's second socket.
+pub const PLIST: u32 = 0x110;
 /// Command that returns the daemon's version as UTF-8 text.
 pub const HELLO: u32 = 0x101;
 /// Size of the header of requests and replies.
@@ -103,6 +105,22 @@ impl Udmd {
         }
     }
 
+    /// Sends a property list for the command with this number, and gives errno and answer.
+    pub(super) fn plist(&self, command: u32, xml: &[u8]) -> std::result::Result<(i32, Vec<u8>), Failure> {
+        let (stream, errno, answer) = self.request_for(PLIST, command, xml)?;
+        self.put_back(command, stream);
+        Ok((errno, answer))
+    }
+
+    /// Keeps a connection after a request.
+    fn put_back(&self, command: u32, stream: UnixStream) {
+        if command == Command::DevArmPoll.number() {
+            self.idle().armed = Some(stream);
+        } else {
+            self.keep(stream);
+        }
+    }
+
     /// Where the socket is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -168,6 +186,16 @@ impl Udmd {
     /// A daemon that was restarted closed the old connections. What it had not read is sent to the new daemon, and so
     /// are questions that it had not answered; another request may have taken effect and is not sent twice.
     fn request(&self, nr: u32, payload: &[u8]) -> std::result::Result<(UnixStream, i32, Vec<u8>), Failure> {
+        self.request_for(nr, nr, payload)
+    }
+
+    /// As [`Self::request`], where the payload itself holds the command: `meant` is its number.
+    fn request_for(
+        &self,
+        nr: u32,
+        meant: u32,
+        payload: &[u8],
+    ) -> std::result::Result<(UnixStream, i32, Vec<u8>), Failure> {
         let mut patience = Patience::new(PATIENCE);
         loop {
             let idle = self.idle().streams.pop();
@@ -176,11 +204,11 @@ impl Udmd {
                 Some(stream) => stream,
                 None => self.dial(&mut patience).map_err(|_| Failure::Broken)?,
             };
-            let trouble = match exchange(&stream, nr, payload) {
+            let trouble = match exchange_for(&stream, nr, meant, payload) {
                 Ok((errno, body)) => return Ok((stream, errno, body)),
                 Err(trouble) => trouble,
             };
-            let again = matches!(trouble, Trouble::Unsent) || matches!(trouble, Trouble::Gone) && is_question(nr);
+            let again = matches!(trouble, Trouble::Unsent) || matches!(trouble, Trouble::Gone) && is_question(meant);
             if !again || !patience.pause() {
                 return Err(self.failure(trouble));
             }
@@ -254,6 +282,10 @@ fn is_stale(stream: &UnixStream) -> bool {
 }
 
 fn exchange(stream: &UnixStream, nr: u32, payload: &[u8]) -> Exchanged {
+    exchange_for(stream, nr, nr, payload)
+}
+
+fn exchange_for(stream: &UnixStream, nr: u32, meant: u32, payload: &[u8]) -> Exchanged {
     let mut header = [0; HEADER];
     header[..4].copy_from_slice(&MAGIC.to_le_bytes());
     header[4..8].copy_from_slice(&nr.to_le_bytes());
@@ -262,7 +294,7 @@ fn exchange(stream: &UnixStream, nr: u32, payload: &[u8]) -> Exchanged {
     send_all(stream, payload)?;
 
     let mut header = [0; HEADER];
-    let waits = nr == WAIT_EVENT || nr == Command::DevWait.number();
+    let waits = nr == WAIT_EVENT || meant == Command::DevWait.number();
     read_all(stream, &mut header, waits)?;
     let [magic, errno, low, high] = [0, 4, 8, 12].map(|at| {
         let bytes = header.get(at..).and_then(|b| b.first_chunk::<4>());
@@ -274,7 +306,11 @@ fn exchange(stream: &UnixStream, nr: u32, payload: &[u8]) -> Exchanged {
         ));
     }
     let length = u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32;
-    let limit = if nr == HELLO { HELLO_MAX } else { payload.len() };
+    let limit = match nr {
+        HELLO => HELLO_MAX,
+        PLIST => dm_abi::plist::MAX_LENGTH,
+        _ => payload.len(),
+    };
     let Some(size) = usize::try_from(length).ok().filter(|&size| size <= limit) else {
         return Err(Trouble::Broken(format!(
             "sent a reply of {length} bytes, too long for the request"
@@ -321,11 +357,7 @@ fn read_all(mut stream: &UnixStream, bytes: &mut [u8], interruptible: bool) -> s
 impl Transport for Udmd {
     fn ioctl(&self, nr: u32, buffer: &mut [u8]) -> std::result::Result<(), Failure> {
         let (stream, errno, body) = self.request(nr, buffer)?;
-        if nr == Command::DevArmPoll.number() {
-            self.idle().armed = Some(stream);
-        } else {
-            self.keep(stream);
-        }
+        self.put_back(nr, stream);
         // A failed request brings the version back, or nothing.
         let body = Zeroizing::new(body);
         if let Some(start) = buffer.get_mut(..body.len()) {

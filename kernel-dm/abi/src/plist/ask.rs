@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::reply::{Answer, Name, Reply};
 use super::request::{Line, Payload, Request};
-use super::{Fields, MAX_LENGTH, Value, key, parse, word, write};
+use super::{Fields, MAX_LENGTH, parse, word, write};
 use crate::errno::Errno;
 use crate::ioctl::load::{LoadRecords, payload_message, payload_text, single_backslashes};
 use crate::ioctl::reply::{
@@ -73,6 +73,14 @@ impl Asked {
     }
 }
 
+/// What a request carries besides its header; nothing where it is malformed.
+///
+/// # Errors
+/// As of [`encode`].
+pub fn payload(nr: u32, buffer: &[u8]) -> Result<Payload, Errno> {
+    Asked::read(nr, buffer).map(|asked| asked.payload(buffer))
+}
+
 /// The fields of a header.
 fn fields(header: &Header) -> Fields {
     let (major, minor) = decode_dev(header.dev);
@@ -109,13 +117,20 @@ pub fn encode(nr: u32, buffer: &[u8]) -> Result<Vec<u8>, Errno> {
 /// # Errors
 /// EIO for a reply that makes no sense; the buffer is then as it was. Otherwise as of [`encode`].
 pub fn decode(nr: u32, buffer: &mut [u8], xml: &[u8]) -> Result<(), Errno> {
-    let Asked {
-        command,
-        mut header,
-        limit,
-    } = Asked::read(nr, buffer)?;
+    let command = Command::from_number(nr).ok_or(Errno::ENOTTY)?;
     let dict = parse(xml, MAX_LENGTH).map_err(|_| Errno::EIO)?;
-    let version = dict.get(key::VERSION).and_then(Value::as_version).ok_or(Errno::EIO)?;
+    let reply = Reply::decode(command, &dict)?;
+    let version = reply.fields.version.ok_or(Errno::EIO)?;
+    put(command, buffer, version, &reply)
+}
+
+/// Puts a reply into the buffer that held the request. `version` is the driver's.
+///
+/// # Errors
+/// EIO for names that do not fit; the buffer is then as it was. Otherwise as of [`encode`].
+pub fn put(command: Command, buffer: &mut [u8], version: [u32; 3], reply: &Reply) -> Result<(), Errno> {
+    let Asked { mut header, limit, .. } = Asked::read(command.number(), buffer)?;
+    let Reply { fields, answer } = reply;
     let secure = header.flags & flag::SECURE_DATA != 0 && command != Command::Version;
     if command.without_reply() {
         if secure {
@@ -125,7 +140,6 @@ pub fn decode(nr: u32, buffer: &mut [u8], xml: &[u8]) -> Result<(), Errno> {
         }
         return Ok(());
     }
-    let Reply { fields, answer } = Reply::decode(command, &dict)?;
     if !matches!(command, Command::ListDevices | Command::ListVersions) {
         header.terminate();
     }
@@ -143,7 +157,7 @@ pub fn decode(nr: u32, buffer: &mut [u8], xml: &[u8]) -> Result<(), Errno> {
         return Err(Errno::EIO);
     }
     let area = buffer.get_mut(..limit).ok_or(Errno::EFAULT)?;
-    put_answer(&mut header, area, &answer);
+    put_answer(&mut header, area, answer);
     if !header.write(buffer) {
         return Err(Errno::EFAULT);
     }
