@@ -4,8 +4,6 @@
 //! Who answers is seen at the first contact: our driver says so in every reply, and the stock driver knows no such key.
 
 mod machine;
-#[cfg(target_os = "netbsd")]
-pub(super) mod netbsd;
 mod stock;
 
 use std::fmt::Debug;

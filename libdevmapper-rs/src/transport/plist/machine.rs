@@ -58,7 +58,9 @@ impl Machine for System {
     }
 
     fn path(&self, dev: DevNo, longest: usize) -> Option<Vec<u8>> {
-        let nodes = DIRECTORIES.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+        let nodes = DIRECTORIES
+            .iter()
+            .flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
         nodes
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_block_device()))
             .map(|entry| entry.path())
@@ -71,7 +73,9 @@ impl Machine for System {
     fn sectors(&self, path: &[u8]) -> Option<u64> {
         let path = path_of(path);
         // A block node that is in use cannot be opened twice on NetBSD; its character twin can.
-        let file = raw_twin(path).and_then(|twin| File::open(twin).ok()).or_else(|| File::open(path).ok())?;
+        let file = raw_twin(path)
+            .and_then(|twin| File::open(twin).ok())
+            .or_else(|| File::open(path).ok())?;
         size_of(&file).map(|bytes| bytes / 512)
     }
 
@@ -124,10 +128,15 @@ fn size_of(_file: &File) -> Option<u64> {
 fn system_uses(dev: DevNo, name: &[u8]) -> bool {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let mounted = crate::sysfs::mounted_devices().iter().any(|(mounted, _)| *mounted == dev);
+    let mounted = crate::sysfs::mounted_devices()
+        .iter()
+        .any(|(mounted, _)| *mounted == dev);
     let node = Path::new("/dev/mapper").join(OsStr::from_bytes(name));
     let open = || {
-        File::options().read(true).custom_flags(libc::O_NONBLOCK).open(&node)
+        File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(&node)
             .is_err_and(|error| error.raw_os_error() == Some(libc::EBUSY))
     };
     let is_node = std::fs::metadata(&node).is_ok_and(|meta| DevNo::from_rdev(meta.rdev()) == dev);

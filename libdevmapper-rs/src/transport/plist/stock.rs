@@ -101,7 +101,11 @@ impl Stock {
             self.by_uuid(header.uuid())?
         } else {
             let dev = DevNo::decode(header.dev);
-            let names = if dev.major == self.block_major() { self.names()? } else { Vec::new() };
+            let names = if dev.major == self.block_major() {
+                self.names()?
+            } else {
+                Vec::new()
+            };
             match names.into_iter().find(|(minor, _)| *minor == dev.minor) {
                 Some((_, name)) => self.info(&name)?,
                 None => None,
@@ -226,7 +230,10 @@ impl Stock {
         if self.info(name)?.is_some() || !uuid.is_empty() && self.by_uuid(uuid)?.is_some() {
             return refused(Errno::EBUSY);
         }
-        let made = self.send(word(call.command, 0), name, uuid, 0, Payload::None)?.fields.minor;
+        let made = self
+            .send(word(call.command, 0), name, uuid, 0, Payload::None)?
+            .fields
+            .minor;
         match (self.info(name)?, made) {
             (Some(device), Some(minor)) if device.minor == minor && device.uuid == uuid => self.about(call, &device),
             // Somebody else was quicker.
@@ -275,7 +282,11 @@ impl Stock {
     fn status(&self, call: &Call<'_>) -> Result<Reply> {
         let device = self.find(&call.header)?;
         let inactive = call.header.flags & flag::QUERY_INACTIVE_TABLE != 0;
-        let slot = if inactive { flag::INACTIVE_PRESENT } else { flag::ACTIVE_PRESENT };
+        let slot = if inactive {
+            flag::INACTIVE_PRESENT
+        } else {
+            flag::ACTIVE_PRESENT
+        };
         let mut reply = self.about(call, &device)?;
         reply.fields.target_count = 0;
         if device.has(slot) {
@@ -294,7 +305,11 @@ impl Stock {
     fn dependencies(&self, call: &Call<'_>) -> Result<Reply> {
         let device = self.find(&call.header)?;
         let inactive = call.header.flags & flag::QUERY_INACTIVE_TABLE != 0;
-        let slot = if inactive { flag::INACTIVE_PRESENT } else { flag::ACTIVE_PRESENT };
+        let slot = if inactive {
+            flag::INACTIVE_PRESENT
+        } else {
+            flag::ACTIVE_PRESENT
+        };
         let mut reply = self.about(call, &device)?;
         if device.has(slot) {
             reply.answer = Answer::Deps(self.components(&device.name, inactive)?);

@@ -52,7 +52,10 @@ impl Stock {
         };
         let texts = match &request.payload {
             Payload::Text(text) => vec![text.as_slice()],
-            Payload::Table(lines) => lines.iter().flat_map(|line| [line.kind.as_slice(), &line.params]).collect(),
+            Payload::Table(lines) => lines
+                .iter()
+                .flat_map(|line| [line.kind.as_slice(), &line.params])
+                .collect(),
             _ => Vec::new(),
         };
         if !texts.into_iter().chain([name, uuid]).all(is_sendable) {
@@ -60,19 +63,24 @@ impl Stock {
             return Err(Failure::Refused(Errno::EINVAL));
         }
         let xml = write(&request.encode());
-        let answer = self.channel.exchange(word.command.number(), &xml).inspect_err(|failure| {
-            if *failure == Failure::Refused(Errno::EINVAL) && xml.len() > STOCK_MAX_REQUEST {
-                crate::log_error!(
-                    "The table is too large for NetBSD's stock driver: the request has {} bytes.",
-                    xml.len()
-                );
-            }
-        })?;
+        let answer = self
+            .channel
+            .exchange(word.command.number(), &xml)
+            .inspect_err(|failure| {
+                if *failure == Failure::Refused(Errno::EINVAL) && xml.len() > STOCK_MAX_REQUEST {
+                    crate::log_error!(
+                        "The table is too large for NetBSD's stock driver: the request has {} bytes.",
+                        xml.len()
+                    );
+                }
+            })?;
         let reply = parse(&answer, MAX_LENGTH).map_err(|_| Errno::EIO);
-        reply.and_then(|dict| Reply::decode(word.command, &dict)).map_err(|errno| {
-            crate::log_error!("NetBSD's stock driver answered {} with nonsense.", word.word);
-            Failure::Refused(errno)
-        })
+        reply
+            .and_then(|dict| Reply::decode(word.command, &dict))
+            .map_err(|errno| {
+                crate::log_error!("NetBSD's stock driver answered {} with nonsense.", word.word);
+                Failure::Refused(errno)
+            })
     }
 
     /// A request about a device without payload.

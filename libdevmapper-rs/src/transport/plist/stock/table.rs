@@ -105,12 +105,7 @@ impl Stock {
             match self.line(minor, &mut next, known, line) {
                 Ok(params) => prepared.push(Line { params, ..line.clone() }),
                 Err((errno, reason)) => {
-                    crate::log_notice!(
-                        "{} {} {}: {reason}.",
-                        line.start,
-                        line.length,
-                        super::shown(&line.kind)
-                    );
+                    crate::log_notice!("{} {} {}: {reason}.", line.start, line.length, super::shown(&line.kind));
                     return Err(Failure::Refused(errno));
                 }
             }
@@ -147,7 +142,9 @@ impl Stock {
             }
             (b"linear", _) => return invalid("linear takes a device and an offset"),
             (_, [count, chunk, rest @ ..]) => self.striped(minor, line.length, count, chunk, rest)?,
-            _ => return invalid("striped takes a number of stripes, a chunk size, and a device and an offset for each"),
+            _ => {
+                return invalid("striped takes a number of stripes, a chunk size, and a device and an offset for each");
+            }
         };
         if params.len() > PARAMS_MAX {
             return invalid(format!(
@@ -268,9 +265,13 @@ impl Stock {
             }
         }
         let name = names.iter().find(|(number, _)| *number == component.minor);
-        let Some((_, name)) = name else { return Err(Errno::ENXIO) };
+        let Some((_, name)) = name else {
+            return Err(Errno::ENXIO);
+        };
         let lines = self.lines(name, false).map_err(plain)?;
-        Ok(Some(lines.last().map_or(0, |line| line.start.saturating_add(line.length))))
+        Ok(Some(
+            lines.last().map_or(0, |line| line.start.saturating_add(line.length)),
+        ))
     }
 }
 
