@@ -20,6 +20,9 @@ pub enum Error {
     /// A text could not be parsed; the text says where and why.
     #[error("{0}")]
     Parse(String),
+    /// A line of a table or of a status could not be read.
+    #[error(transparent)]
+    Line(#[from] crate::table::ParseError),
     /// Something that was asked for does not exist.
     #[error("{0} not found")]
     NotFound(String),

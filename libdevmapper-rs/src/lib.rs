@@ -21,6 +21,7 @@ pub mod stats;
 pub mod status;
 pub mod string;
 pub mod sysfs;
+pub mod table;
 pub mod task;
 pub mod timestamp;
 pub mod transport;

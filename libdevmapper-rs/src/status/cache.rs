@@ -16,6 +16,7 @@ pub const FEATURES: [(&str, u64); 5] = [
 
 /// The numbers of a cache's status line, in blocks of their kind or in events since activation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 pub struct CacheCounters {
     /// Size of a metadata block, sectors.
     pub metadata_block_size: u32,

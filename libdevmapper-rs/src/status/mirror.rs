@@ -10,6 +10,7 @@ pub const MAX_LEGS: u32 = 8;
 
 /// Health of a leg or log device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[repr(u8)]
 pub enum Health {
     /// Good.
@@ -27,24 +28,31 @@ pub enum Health {
 }
 
 impl Health {
-    fn new(character: u8) -> Self {
+    /// The health that a character stands for.
+    #[must_use]
+    pub const fn from_character(character: u8) -> Option<Self> {
         match character {
-            b'A' => Self::Alive,
-            b'F' => Self::FlushFailed,
-            b'D' => Self::WriteFailed,
-            b'S' => Self::SyncFailed,
-            b'R' => Self::ReadFailed,
-            b'U' => Self::Unclassified,
-            other => {
-                crate::log_warn!("WARNING: Unknown mirror health status char: {}", [other].as_bstr());
-                Self::Unclassified
-            }
+            b'A' => Some(Self::Alive),
+            b'F' => Some(Self::FlushFailed),
+            b'D' => Some(Self::WriteFailed),
+            b'S' => Some(Self::SyncFailed),
+            b'R' => Some(Self::ReadFailed),
+            b'U' => Some(Self::Unclassified),
+            _ => None,
         }
+    }
+
+    fn new(character: u8) -> Self {
+        Self::from_character(character).unwrap_or_else(|| {
+            crate::log_warn!("WARNING: Unknown mirror health status char: {}", [character].as_bstr());
+            Self::Unclassified
+        })
     }
 }
 
 /// A leg or log device and its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 pub struct LegHealth {
     /// Health.
     pub health: Health,

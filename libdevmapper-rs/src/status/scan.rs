@@ -81,12 +81,6 @@ impl<'a> Scan<'a> {
         self.0 = rest;
         (!word.is_empty()).then_some(word)
     }
-
-    /// A word that is a decimal number and nothing else.
-    pub fn number_word(&mut self) -> Option<u64> {
-        let mut word = Scan(self.word()?);
-        word.number().filter(|_| word.0.is_empty())
-    }
 }
 
 /// Whether `text` holds `part`.

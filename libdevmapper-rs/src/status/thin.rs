@@ -5,7 +5,8 @@ use super::scan::{Scan, contains};
 use crate::error::Result;
 
 /// What a pool does with discards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 pub enum Discards {
     /// They are refused.
     Ignore,

@@ -6,6 +6,7 @@ use crate::error::Result;
 
 /// Fill of a write cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 pub struct Writecache {
     /// 0, or the error that stopped the cache.
     pub error: u64,

@@ -25,7 +25,6 @@ mod area;
 mod deactivate;
 mod driver;
 mod find;
-mod line;
 mod links;
 mod load;
 mod messages;

@@ -3,7 +3,8 @@
 use crate::error::{Error, Result};
 
 /// When a write is acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 pub enum WritePolicy {
     /// As the device below suggests.
     #[default]

@@ -1,8 +1,12 @@
 //! Status line of the vdo target.
 
-use crate::status::scan::Scan;
+use crate::table::Text;
+
+/// Words of the line.
+const WORDS: usize = 7;
 
 /// How a volume runs.
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OperatingMode {
     /// Rebuilding after a crash.
@@ -15,6 +19,7 @@ pub enum OperatingMode {
 }
 
 /// State of the deduplication index.
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the kernel's words")]
 pub enum IndexState {
@@ -29,6 +34,7 @@ pub enum IndexState {
 }
 
 /// Whether data is compressed.
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the kernel's words")]
 pub enum CompressionState {
@@ -38,9 +44,14 @@ pub enum CompressionState {
 }
 
 /// State of a VDO volume.
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// The device below.
+    /// The device below, as it stands in the line.
+    #[cfg_attr(
+        test,
+        proptest(strategy = "proptest::strategy::Strategy::prop_map(\"[!-~]{1,9}\", String::into_bytes)")
+    )]
     pub device: Vec<u8>,
     /// How it runs.
     pub operating_mode: OperatingMode,
@@ -56,63 +67,16 @@ pub struct Status {
     pub total_blocks: u64,
 }
 
-const MODES: [(&str, OperatingMode); 3] = [
-    ("recovering", OperatingMode::Recovering),
-    ("read-only", OperatingMode::ReadOnly),
-    ("normal", OperatingMode::Normal),
-];
-const RECOVERING: [(&str, bool); 2] = [("recovering", true), ("-", false)];
-const INDEX: [(&str, IndexState); 7] = [
-    ("error", IndexState::Error),
-    ("closed", IndexState::Closed),
-    ("opening", IndexState::Opening),
-    ("closing", IndexState::Closing),
-    ("offline", IndexState::Offline),
-    ("online", IndexState::Online),
-    ("unknown", IndexState::Unknown),
-];
-const COMPRESSION: [(&str, CompressionState); 2] = [
-    ("online", CompressionState::Online),
-    ("offline", CompressionState::Offline),
-];
-
 /// Parses `DEVICE MODE RECOVERING INDEX COMPRESSION USED TOTAL`; the error text says what is wrong. Logs nothing.
+///
+/// The same as [`crate::table::Text::parse`], but for the text of the error, which is the C library's.
 pub fn parse_status(line: &[u8]) -> Result<Status, String> {
-    let mut scan = Scan(line);
-    let device = scan.word().ok_or("couldn't get token for device")?.to_vec();
-    let status = Status {
-        device,
-        operating_mode: choice(&mut scan, "operating mode", &MODES)?,
-        recovering: choice(&mut scan, "recovering", &RECOVERING)?,
-        index_state: choice(&mut scan, "index state", &INDEX)?,
-        compression_state: choice(&mut scan, "compression state", &COMPRESSION)?,
-        used_blocks: number(&mut scan, "used blocks")?,
-        total_blocks: number(&mut scan, "total blocks")?,
-    };
-    if scan.word().is_some() {
-        return Err("too many tokens".to_owned());
-    }
-    Ok(status)
-}
-
-fn token<'a>(scan: &mut Scan<'a>, field: &str) -> Result<&'a [u8], String> {
-    scan.word().ok_or_else(|| format!("couldn't get token for '{field}'"))
-}
-
-fn choice<T: Copy>(scan: &mut Scan<'_>, field: &str, words: &[(&str, T)]) -> Result<T, String> {
-    let word = token(scan, field)?;
-    words
-        .iter()
-        .find(|(name, _)| name.as_bytes() == word)
-        .map(|(_, value)| *value)
-        .ok_or_else(|| format!("couldn't parse '{field}'"))
-}
-
-fn number(scan: &mut Scan<'_>, field: &str) -> Result<u64, String> {
-    let word = token(scan, field)?;
-    Scan(word)
-        .number_word()
-        .ok_or_else(|| format!("couldn't parse '{field}'"))
+    Status::parse(line).map_err(|error| match (error.expected(), error.is_truncated()) {
+        ("device", _) => "couldn't get token for device".to_owned(),
+        (field, true) => format!("couldn't get token for '{field}'"),
+        (_, false) if error.word() > WORDS => "too many tokens".to_owned(),
+        (field, false) => format!("couldn't parse '{field}'"),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! error, zero, linear, striped.
 
-use super::{Kind, Line, Segment, Surroundings};
+use super::{Area, Kind, Line, Segment, Surroundings, refuse};
 use crate::error::Result;
+use crate::table;
 use crate::tree::{NodeId, Tree};
 
 impl Tree {
@@ -27,9 +28,13 @@ impl Tree {
 }
 
 pub(super) fn striped(stripe_size: u32, segment: &Segment, around: &dyn Surroundings) -> Result<Line> {
-    let mut line = Line::default();
-    line.word(segment.areas.len())
-        .word(stripe_size)
-        .append(&segment.area_words(around)?);
-    Ok(line)
+    let stripes = segment.areas.iter().map(|area| match area {
+        Area::Device(id, offset) => Ok(table::Area::new(around.number(*id)?, *offset)),
+        // Only raid segments take these.
+        Area::Null => refuse(format_args!("Internal error: A striped segment without a device.")),
+    });
+    Ok(Line::of(&table::Striped {
+        chunk: stripe_size.into(),
+        stripes: stripes.collect::<Result<_>>()?,
+    }))
 }

@@ -3,6 +3,7 @@
 use super::thin::check_block_size;
 use super::{Kind, Line, Surroundings, refuse};
 use crate::error::Result;
+use crate::table::{self, CacheFeature, Setting, Word};
 use crate::tree::{NodeId, Tree};
 use bstr::{BStr, BString};
 
@@ -65,7 +66,7 @@ pub(in crate::tree) struct CacheOf {
     metadata: NodeId,
     data: NodeId,
     origin: NodeId,
-    mode: &'static str,
+    mode: CacheFeature,
     metadata2: bool,
     policy: BString,
     settings: Vec<(BString, u64)>,
@@ -75,27 +76,31 @@ pub(in crate::tree) struct CacheOf {
 
 impl CacheOf {
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
-        let mut features = Line::default();
-        if self.metadata2 {
-            features.word("metadata2");
-        }
-        features.word(self.mode);
-        let mut settings = Line::default();
-        if self.migration_threshold != MIGRATION_THRESHOLD_DEFAULT {
-            settings.word(format_args!("migration_threshold {}", self.migration_threshold));
-        }
-        for (key, value) in &self.settings {
-            settings.bytes(key).word(value);
-        }
-        let mut line = Line::default();
-        line.word(around.number(self.metadata)?)
-            .word(around.number(self.data)?)
-            .word(around.number(self.origin)?)
-            .word(self.data_block_size)
-            .counted(&features)
-            .bytes(&self.policy)
-            .counted(&settings);
-        Ok(line)
+        let migration_threshold = Some((BStr::new("migration_threshold"), self.migration_threshold))
+            .filter(|_| self.migration_threshold != MIGRATION_THRESHOLD_DEFAULT);
+        let settings = self.settings.iter().map(|(key, value)| (key.as_ref(), *value));
+        let line = table::Cache {
+            metadata: around.number(self.metadata)?.into(),
+            cache: around.number(self.data)?.into(),
+            origin: around.number(self.origin)?.into(),
+            block_size: self.data_block_size,
+            features: self
+                .metadata2
+                .then_some(CacheFeature::Metadata2)
+                .into_iter()
+                .chain([self.mode])
+                .collect(),
+            policy: Word::unchecked(&self.policy),
+            settings: migration_threshold
+                .into_iter()
+                .chain(settings)
+                .map(|(key, value)| Setting {
+                    key: Word::unchecked(key),
+                    value: value.into(),
+                })
+                .collect(),
+        };
+        Ok(Line::of(&line))
     }
 }
 
@@ -108,11 +113,11 @@ impl Tree {
         }
         let cleaner = cache.policy_name.is_some_and(|name| name == "cleaner");
         let mode = match CacheFeatures(features.mode()) {
-            CacheFeatures::WRITETHROUGH => "writethrough",
+            CacheFeatures::WRITETHROUGH => CacheFeature::Writethrough,
             // The cleaner writes back what is dirty, and nothing shall become dirty any more.
-            CacheFeatures::WRITEBACK | CacheFeatures::PASSTHROUGH if cleaner => "writethrough",
-            CacheFeatures::WRITEBACK => "writeback",
-            CacheFeatures::PASSTHROUGH => "passthrough",
+            CacheFeatures::WRITEBACK | CacheFeatures::PASSTHROUGH if cleaner => CacheFeature::Writethrough,
+            CacheFeatures::WRITEBACK => CacheFeature::Writeback,
+            CacheFeatures::PASSTHROUGH => CacheFeature::Passthrough,
             _ => return refuse(format_args!("Invalid cache's feature flag {}.", features.0)),
         };
         check_block_size(cache.data_block_size, MIN_BLOCK, MAX_BLOCK)?;

@@ -2,6 +2,7 @@
 
 use super::{Kind, Line, Surroundings};
 use crate::error::Result;
+use crate::table::{Algorithm, IntegrityOption};
 use crate::tree::{NodeId, Tree};
 use bstr::{BStr, BString};
 
@@ -58,37 +59,28 @@ pub(in crate::tree) struct IntegrityOf {
 impl IntegrityOf {
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
         let s = &self.settings;
-        let mut options = Line::default();
-        options
-            .word("fix_padding")
-            .word(format_args!("block_size:{}", s.block_size))
-            .bytes(&[b"internal_hash:", s.internal_hash.as_slice()].concat())
-            .word(format_args!("meta_device:{}", around.number(self.meta)?));
-        if self.recalculate {
-            options.word("recalculate");
-        }
-        for (word, value) in [
-            ("journal_sectors", s.journal_sectors.map(u64::from)),
-            ("interleave_sectors", s.interleave_sectors.map(u64::from)),
-            ("buffer_sectors", s.buffer_sectors.map(u64::from)),
-            ("journal_watermark", s.journal_watermark.map(u64::from)),
-            ("commit_time", s.commit_time.map(u64::from)),
-            ("bitmap_flush_interval", s.bitmap_flush_interval.map(u64::from)),
-            ("sectors_per_bit", s.sectors_per_bit),
-        ] {
-            if let Some(value) = value {
-                options.word(format_args!("{word}:{value}"));
-            }
-        }
-        if s.allow_discards {
-            options.word("allow_discards");
-        }
+        use IntegrityOption as Is;
+        let options = [
+            Some(Is::FixPadding),
+            Some(Is::BlockSize(s.block_size)),
+            Some(Is::InternalHash(Algorithm::unchecked(&s.internal_hash))),
+            Some(Is::MetaDevice(around.number(self.meta)?.into())),
+            self.recalculate.then_some(Is::Recalculate),
+            s.journal_sectors.map(Is::JournalSectors),
+            s.interleave_sectors.map(Is::InterleaveSectors),
+            s.buffer_sectors.map(Is::BufferSectors),
+            s.journal_watermark.map(Is::JournalWatermark),
+            s.commit_time.map(Is::CommitTime),
+            s.bitmap_flush_interval.map(Is::BitmapFlushInterval),
+            s.sectors_per_bit.map(Is::SectorsPerBit),
+            s.allow_discards.then_some(Is::AllowDiscards),
+        ];
         let mut line = Line::default();
         line.word(around.number(self.origin)?)
             .word(0)
             .word(s.tag_size)
             .bytes(&s.mode)
-            .counted(&options);
+            .counted(&Line::of_all(options.iter().flatten()));
         Ok(line)
     }
 }

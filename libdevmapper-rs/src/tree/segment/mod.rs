@@ -23,10 +23,10 @@ pub use thin::{MAX_DEVICE_ID, ThinPool};
 pub use vdo::Vdo;
 pub use writecache::{Writecache, WritecacheSettings};
 
-use super::line::Line;
 use super::node::{Messages, Node, NodeId};
 use super::{ROOT, Tree};
 use crate::error::{Error, Result};
+use crate::table::line::Line;
 use crate::task::DevNo;
 use bstr::BStr;
 use std::fmt::Arguments;

@@ -2,43 +2,28 @@
 
 use super::{Area, Kind, Line, Segment, Surroundings, refuse};
 use crate::error::Result;
+pub use crate::table::RaidType;
+use crate::table::{self, Device, RaidLeg, RaidOption};
 use crate::tree::{NodeId, Tree};
 
-/// Name in the API, name in the table.
-const TYPES: [(&str, &str); 21] = [
-    ("raid0", "raid0"),
-    ("raid0_meta", "raid0"),
-    ("raid1", "raid1"),
-    ("raid10", "raid10"),
-    ("raid4", "raid4"),
-    ("raid5_n", "raid5_n"),
-    ("raid5_la", "raid5_la"),
-    ("raid5_ra", "raid5_ra"),
-    ("raid5_ls", "raid5_ls"),
-    ("raid5_rs", "raid5_rs"),
-    ("raid6_n_6", "raid6_n_6"),
-    ("raid6_zr", "raid6_zr"),
-    ("raid6_nr", "raid6_nr"),
-    ("raid6_nc", "raid6_nc"),
-    ("raid6_ls_6", "raid6_ls_6"),
-    ("raid6_rs_6", "raid6_rs_6"),
-    ("raid6_la_6", "raid6_la_6"),
-    ("raid6_ra_6", "raid6_ra_6"),
-    ("raid5", "raid5_ls"),
-    ("raid6", "raid6_zr"),
-    ("raid10_near", "raid10"),
+/// Names in the API that the table does not have.
+const ALIASES: [(&str, RaidType); 4] = [
+    ("raid0_meta", RaidType::Raid0),
+    ("raid5", RaidType::Raid5Ls),
+    ("raid6", RaidType::Raid6Zr),
+    ("raid10_near", RaidType::Raid10),
 ];
 
-/// A raid level and layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RaidType(&'static str);
-
 impl RaidType {
-    /// The type of a name; aliases are taken.
+    /// The type of a name of the C library; aliases are taken.
+    ///
+    /// # Errors
+    /// There is no such type, or only in a status; logged.
     pub fn from_name(name: &[u8]) -> Result<Self> {
-        match TYPES.iter().find(|(known, _)| known.as_bytes() == name) {
-            Some((_, table)) => Ok(Self(table)),
-            None => refuse(format_args!("Unsupported raid type {}.", bstr::BStr::new(name))),
+        let alias = ALIASES.iter().find(|(known, _)| known.as_bytes() == name);
+        match alias.map(|(_, known)| *known).or_else(|| Self::from_word(name)) {
+            Some(known) if !matches!(known, Self::Raid10Far | Self::Raid10Offset) => Ok(known),
+            _ => refuse(format_args!("Unsupported raid type {}.", bstr::BStr::new(name))),
         }
     }
 }
@@ -111,7 +96,7 @@ impl Raid {
     }
 
     fn is_raid10(&self) -> bool {
-        self.raid_type.0 == "raid10"
+        self.raid_type == RaidType::Raid10
     }
 
     /// Whether legs may be missing.
@@ -130,80 +115,74 @@ impl Raid {
             Err(_) => [0; 3],
         };
         let legs = segment.areas.len() / 2;
-        if self.raid_type.0 == "raid1" && self.stripe_size != 0 {
+        if self.raid_type == RaidType::Raid1 && self.stripe_size != 0 {
             crate::log_info!("WARNING: Ignoring RAID1 stripe size");
         }
-        let mut options = Line::default();
-        options.word(self.stripe_size);
+        use RaidOption as Is;
+        let mut options = Vec::new();
+        let sync = match (self.flags.nosync, self.flags.forcesync) {
+            (true, _) => Some(Is::NoSync),
+            (false, true) => Some(Is::Sync),
+            (false, false) => None,
+        };
+        let copies = Some(self.data_copies).filter(|copies| self.is_raid10() && *copies > 1);
+        let copies = copies.map(Is::Raid10Copies);
+        let region_size = set(self.region_size).map(Is::RegionSize);
+        let offset = set(self.data_offset).map(|offset| if offset == 1 { 0 } else { offset.into() });
+        let offset = offset.map(Is::DataOffset);
+        let delta = set(self.delta_disks).map(Is::DeltaDisks);
+        let rebuilds = mask(&self.rebuilds, legs).map(Is::Rebuild);
+        let write_mostly = mask(&self.write_mostly, legs).map(Is::WriteMostly);
+        let write_behind = set(self.write_behind).map(Is::MaxWriteBehind);
+        let min_rate = set(self.min_recovery_rate).map(Is::MinRecoveryRate);
+        let max_rate = set(self.max_recovery_rate).map(Is::MaxRecoveryRate);
         // Raid target 1.9 and 1.10 want this order, all others take any.
         if ([1, 9, 0]..[1, 11, 0]).contains(&version) {
-            self.copies(&mut options);
-            self.sync(&mut options);
-            number(&mut options, "region_size", self.region_size);
-            self.offset(&mut options);
-            number(&mut options, "delta_disks", self.delta_disks);
-            mask(&mut options, "rebuild", &self.rebuilds, legs);
-            mask(&mut options, "write_mostly", &self.write_mostly, legs);
-            number(&mut options, "max_write_behind", self.write_behind);
-            number(&mut options, "max_recovery_rate", self.max_recovery_rate);
-            number(&mut options, "min_recovery_rate", self.min_recovery_rate);
+            options.extend([copies, sync, region_size, offset, delta].into_iter().flatten());
+            options.extend(rebuilds.chain(write_mostly));
+            options.extend([write_behind, max_rate, min_rate].into_iter().flatten());
         } else {
-            self.sync(&mut options);
-            mask(&mut options, "rebuild", &self.rebuilds, legs);
-            number(&mut options, "min_recovery_rate", self.min_recovery_rate);
-            number(&mut options, "max_recovery_rate", self.max_recovery_rate);
-            mask(&mut options, "write_mostly", &self.write_mostly, legs);
-            number(&mut options, "max_write_behind", self.write_behind);
-            number(&mut options, "region_size", self.region_size);
-            self.copies(&mut options);
-            number(&mut options, "delta_disks", self.delta_disks);
-            self.offset(&mut options);
+            options.extend(sync.into_iter().chain(rebuilds).chain(min_rate).chain(max_rate));
+            options.extend(write_mostly.chain(write_behind));
+            options.extend([region_size, copies, delta, offset].into_iter().flatten());
         }
-        let mut line = Line::default();
-        line.word(self.raid_type.0).counted(&options).word(legs);
-        for area in &segment.areas {
-            match area {
-                Area::Device(id, _) => line.word(around.number(*id)?),
-                Area::Null => line.word("-"),
-            };
-        }
-        Ok(line)
-    }
-
-    fn sync(&self, line: &mut Line) {
-        if self.flags.nosync {
-            line.word("nosync");
-        } else if self.flags.forcesync {
-            line.word("sync");
-        }
-    }
-
-    fn copies(&self, line: &mut Line) {
-        if self.is_raid10() && self.data_copies > 1 {
-            line.word(format_args!("raid10_copies {}", self.data_copies));
-        }
-    }
-
-    fn offset(&self, line: &mut Line) {
-        if self.data_offset != 0 {
-            let offset = if self.data_offset == 1 { 0 } else { self.data_offset };
-            line.word(format_args!("data_offset {offset}"));
-        }
+        let devices: Vec<_> = segment
+            .areas
+            .iter()
+            .map(|area| match area {
+                Area::Device(id, _) => around.number(*id).map(|number| Some(number.into())),
+                Area::Null => Ok(None),
+            })
+            .collect::<Result<_>>()?;
+        let (pairs, _) = devices.as_chunks::<2>();
+        Ok(Line::of(&table::Raid {
+            raid_type: self.raid_type,
+            chunk: self.stripe_size,
+            options,
+            legs: pairs
+                .iter()
+                .map(|[metadata, data]: &[Option<Device>; 2]| RaidLeg {
+                    metadata: metadata.clone(),
+                    data: data.clone(),
+                })
+                .collect(),
+        }))
     }
 }
 
-fn number<T: PartialEq + Default + std::fmt::Display>(line: &mut Line, word: &str, value: T) {
-    if value != T::default() {
-        line.word(format_args!("{word} {value}"));
-    }
+/// A setting that is not left to the kernel.
+fn set<T: PartialEq + Default>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
 }
 
-fn mask(line: &mut Line, word: &str, mask: &[u64; 4], legs: usize) {
-    for leg in 0..legs.min(64 * mask.len()) {
-        if mask[leg / 64] >> (leg % 64) & 1 != 0 {
-            line.word(format_args!("{word} {leg}"));
-        }
-    }
+/// The legs of a mask.
+fn mask(mask: &[u64; 4], legs: usize) -> impl Iterator<Item = u32> {
+    let legs = u32::try_from(legs).unwrap_or(u32::MAX);
+    let bits = (0u32..).zip(mask).flat_map(|(index, word)| {
+        let bits = (0..u64::BITS).filter(move |bit| word >> bit & 1 != 0);
+        bits.map(move |bit| index * u64::BITS + bit)
+    });
+    bits.take_while(move |leg| *leg < legs)
 }
 
 impl Tree {

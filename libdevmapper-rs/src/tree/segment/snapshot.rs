@@ -2,6 +2,7 @@
 
 use super::{Kind, Line, Surroundings};
 use crate::error::Result;
+use crate::table::{self, ExceptionStore};
 use crate::tree::Tree;
 use crate::tree::node::{Delay, NodeId};
 use crate::tree::udev_flag::{DISABLE_DISK_RULES, DISABLE_OTHER_RULES, SUBSYSTEM_0};
@@ -30,23 +31,24 @@ impl SnapshotOf {
     }
 
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
-        let mut line = Line::default();
-        line.word(around.number(self.origin)?)
-            .word(around.number(self.cow)?)
-            .word(if self.snapshot.persistent || self.merge {
-                "P"
+        Ok(Line::of(&table::Snapshot {
+            origin: around.number(self.origin)?.into(),
+            cow: around.number(self.cow)?.into(),
+            store: if self.snapshot.persistent || self.merge {
+                ExceptionStore::Persistent
             } else {
-                "N"
-            })
-            .word(self.snapshot.chunk_size);
-        Ok(line)
+                ExceptionStore::Transient
+            },
+            chunk: self.snapshot.chunk_size,
+            options: Vec::new(),
+        }))
     }
 }
 
 pub(super) fn origin_line(origin: NodeId, around: &dyn Surroundings) -> Result<Line> {
-    let mut line = Line::default();
-    line.word(around.number(origin)?);
-    Ok(line)
+    Ok(Line::of(&table::SnapshotOrigin {
+        origin: around.number(origin)?.into(),
+    }))
 }
 
 impl Tree {

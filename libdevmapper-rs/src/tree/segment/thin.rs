@@ -2,6 +2,7 @@
 
 use super::{Kind, Line, Surroundings, refuse};
 use crate::error::Result;
+use crate::table::{self, ThinPoolOption};
 use crate::tree::Tree;
 use crate::tree::messages::ThinMessage;
 use crate::tree::node::{Delay, Messages, Node, NodeId};
@@ -52,24 +53,27 @@ pub(in crate::tree) struct Pool {
 
 impl Pool {
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
-        let mut features = Line::default();
-        for (is_on, word) in [
-            (self.skip_block_zeroing, "skip_block_zeroing"),
-            (self.ignore_discard, "ignore_discard"),
-            (self.no_discard_passdown, "no_discard_passdown"),
-            (self.error_if_no_space, "error_if_no_space"),
-            (self.read_only, "read_only"),
-        ] {
-            if is_on {
-                features.word(word);
-            }
-        }
+        let options = [
+            (self.skip_block_zeroing, ThinPoolOption::SkipBlockZeroing),
+            (self.ignore_discard, ThinPoolOption::IgnoreDiscard),
+            (self.no_discard_passdown, ThinPoolOption::NoDiscardPassdown),
+            (self.error_if_no_space, ThinPoolOption::ErrorIfNoSpace),
+            (self.read_only, ThinPoolOption::ReadOnly),
+        ];
         let mut line = Line::default();
-        line.word(around.number(self.metadata)?)
-            .word(around.number(self.data)?)
-            .word(self.data_block_size)
-            .word(self.low_water_mark)
-            .counted(&features);
+        // Without the blank that the kernel prints at the end.
+        table::ThinPool {
+            metadata: around.number(self.metadata)?.into(),
+            data: around.number(self.data)?.into(),
+            block_size: self.data_block_size,
+            low_water_mark: self.low_water_mark,
+            options: options
+                .into_iter()
+                .filter(|(is_on, _)| *is_on)
+                .map(|(_, option)| option)
+                .collect(),
+        }
+        .write_words(&mut line);
         Ok(line)
     }
 }
@@ -80,12 +84,12 @@ pub(super) fn thin_line(
     external_origin: Option<NodeId>,
     around: &dyn Surroundings,
 ) -> Result<Line> {
-    let mut line = Line::default();
-    line.word(around.number(pool)?).word(device_id);
-    if let Some(origin) = external_origin {
-        line.word(around.number(origin)?);
-    }
-    Ok(line)
+    let external_origin = external_origin.map(|origin| around.number(origin)).transpose()?;
+    Ok(Line::of(&table::Thin {
+        pool: around.number(pool)?.into(),
+        id: device_id,
+        external_origin: external_origin.map(Into::into),
+    }))
 }
 
 /// Checks the size of a block, for thin pools and caches.

@@ -3,6 +3,7 @@
 use super::{Kind, Line, Surroundings};
 use crate::error::Result;
 use crate::status::vdo::{TargetParams, WritePolicy, validate};
+use crate::table::{self, Device, VdoOption, VdoVersion, Word};
 use crate::tree::node::Messages;
 use crate::tree::{NodeId, Tree};
 use bstr::{BStr, BString};
@@ -37,44 +38,41 @@ pub(in crate::tree) struct VdoOf {
 impl VdoOf {
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
         let p = &self.params;
-        let on = |is_on: bool| if is_on { "on" } else { "off" };
-        let mut line = Line::default();
-        let version = if self.version < VERSION_WITHOUT_MESSAGES {
-            "V2"
+        use VdoOption as Is;
+        let mut options = Vec::new();
+        let version = if self.wants_messages() {
+            VdoVersion::V2 {
+                metadata_hints: p.use_metadata_hints.into(),
+                write_policy: WritePolicy::from_number(p.write_policy).unwrap_or_default(),
+                pool: Word::unchecked(&self.pool_name),
+            }
         } else {
-            "V4"
+            options.extend([
+                Is::Deduplication(p.use_deduplication.into()),
+                Is::Compression(p.use_compression.into()),
+            ]);
+            VdoVersion::V4
         };
-        line.word(version)
-            .word(format_args!("/dev/dm-{}", around.number(self.data)?.minor))
-            .word(self.data_size / 8)
-            .word(u64::from(p.minimum_io_size) * 512)
-            .word(u64::from(p.block_map_cache_size_mb) * 256)
-            .word(p.block_map_era_length);
-        if self.version < VERSION_WITHOUT_MESSAGES {
-            let policy = WritePolicy::from_number(p.write_policy).unwrap_or_default();
-            line.word(on(p.use_metadata_hints))
-                .word(policy.word())
-                .bytes(&self.pool_name);
-        } else {
-            line.word(format_args!(
-                "deduplication {} compression {}",
-                on(p.use_deduplication),
-                on(p.use_compression)
-            ));
-        }
-        for (word, value) in [
-            ("maxDiscard", p.max_discard),
-            ("ack", p.ack_threads),
-            ("bio", p.bio_threads),
-            ("bioRotationInterval", p.bio_rotation),
-            ("cpu", p.cpu_threads),
-            ("hash", p.hash_zone_threads),
-            ("logical", p.logical_threads),
-            ("physical", p.physical_threads),
-        ] {
-            line.word(format_args!("{word} {value}"));
-        }
-        Ok(line)
+        options.extend([
+            Is::MaxDiscard(p.max_discard),
+            Is::Ack(p.ack_threads),
+            Is::Bio(p.bio_threads),
+            Is::BioRotationInterval(p.bio_rotation),
+            Is::Cpu(p.cpu_threads),
+            Is::Hash(p.hash_zone_threads),
+            Is::Logical(p.logical_threads),
+            Is::Physical(p.physical_threads),
+        ]);
+        Ok(Line::of(&table::Vdo {
+            version,
+            device: Device::at(format!("/dev/dm-{}", around.number(self.data)?.minor)),
+            blocks: self.data_size / 8,
+            // In range: the parameters were validated.
+            minimum_io_size: p.minimum_io_size.saturating_mul(512),
+            block_map_cache: p.block_map_cache_size_mb.saturating_mul(256),
+            block_map_era: p.block_map_era_length,
+            options,
+        }))
     }
 
     /// Whether compression and deduplication are switched by messages.

@@ -2,6 +2,7 @@
 
 use super::{Kind, Line, Surroundings};
 use crate::error::Result;
+use crate::table::{Medium, WritecacheOption};
 use crate::tree::{NodeId, Tree};
 use bstr::{BStr, BString};
 
@@ -64,37 +65,26 @@ pub(in crate::tree) struct WritecacheOf {
 impl WritecacheOf {
     pub(super) fn line(&self, around: &dyn Surroundings) -> Result<Line> {
         let s = &self.settings;
-        let mut options = Line::default();
-        for (word, value) in [
-            ("high_watermark", s.high_watermark),
-            ("low_watermark", s.low_watermark),
-            ("writeback_jobs", s.writeback_jobs),
-            ("autocommit_blocks", s.autocommit_blocks),
-            ("autocommit_time", s.autocommit_time),
-        ] {
-            if let Some(value) = value {
-                options.word(format_args!("{word} {value}"));
-            }
-        }
-        for (word, is_on) in [("fua", s.fua), ("nofua", s.nofua), ("cleaner", s.cleaner)] {
-            if is_on {
-                options.word(word);
-            }
-        }
-        if let Some(age) = s.max_age {
-            options.word(format_args!("max_age {age}"));
-        }
-        if s.metadata_only {
-            options.word("metadata_only");
-        }
-        if let Some(pause) = s.pause_writeback {
-            options.word(format_args!("pause_writeback {pause}"));
-        }
+        use WritecacheOption as Is;
+        let options = [
+            s.high_watermark.map(Is::HighWatermark),
+            s.low_watermark.map(Is::LowWatermark),
+            s.writeback_jobs.map(Is::WritebackJobs),
+            s.autocommit_blocks.map(Is::AutocommitBlocks),
+            s.autocommit_time.map(Is::AutocommitTime),
+            s.fua.then_some(Is::Fua),
+            s.nofua.then_some(Is::NoFua),
+            s.cleaner.then_some(Is::Cleaner),
+            s.max_age.map(Is::MaxAge),
+            s.metadata_only.then_some(Is::MetadataOnly),
+            s.pause_writeback.map(Is::PauseWriteback),
+        ];
+        let mut options = Line::of_all(options.iter().flatten());
         if let Some((key, value)) = &s.other {
             options.bytes(key).bytes(value);
         }
         let mut line = Line::default();
-        line.word(if self.pmem { "p" } else { "s" })
+        line.word(if self.pmem { Medium::Pmem } else { Medium::Ssd })
             .word(around.number(self.origin)?)
             .word(around.number(self.cache)?)
             .word(if self.block_size == 0 {

@@ -1,16 +1,29 @@
-//! Building the parameters of a table line.
+//! Building the parameters of a line.
 
+use super::words::Field;
 use crate::error::{Error, Result};
 use std::fmt::{Display, Write};
 
 /// Longest parameter text, bytes.
-pub(super) const MAX_PARAMS: usize = 262_143;
+const MAX_PARAMS: usize = 262_143;
 
 /// Words separated by single blanks. Words may be any bytes.
 #[derive(Debug, Default)]
-pub(super) struct Line(Vec<u8>);
+pub(crate) struct Line(Vec<u8>);
 
 impl Line {
+    /// A line of one value.
+    pub fn of(value: &impl Field) -> Self {
+        Self::of_all([value])
+    }
+
+    /// A line of values.
+    pub fn of_all<'v, T: Field + 'v>(values: impl IntoIterator<Item = &'v T>) -> Self {
+        let mut line = Self::default();
+        line.values(values);
+        line
+    }
+
     fn blank(&mut self) {
         if !self.0.is_empty() {
             self.0.push(b' ');
@@ -31,6 +44,37 @@ impl Line {
     pub fn bytes(&mut self, word: &[u8]) -> &mut Self {
         self.blank();
         self.0.extend_from_slice(word);
+        self
+    }
+
+    /// Appends values, one after the other.
+    pub fn values<'v, T: Field + 'v>(&mut self, values: impl IntoIterator<Item = &'v T>) -> &mut Self {
+        for value in values {
+            value.write(self);
+        }
+        self
+    }
+
+    /// Appends values as a group that begins with the number of its words.
+    pub fn group<'v, T: Field + 'v>(&mut self, values: impl IntoIterator<Item = &'v T>) -> &mut Self {
+        let mut group = Self::default();
+        group.values(values);
+        self.counted(&group)
+    }
+
+    /// As [`Self::group`], but nothing at all for an empty one.
+    pub fn group_if_any<'v, T: Field + 'v>(&mut self, values: impl IntoIterator<Item = &'v T>) -> &mut Self {
+        let mut group = Self::default();
+        group.values(values);
+        if group.count() > 0 {
+            self.counted(&group);
+        }
+        self
+    }
+
+    /// Appends the blank that the kernel prints at the end of some lines.
+    pub fn trailing_blank(&mut self) -> &mut Self {
+        self.0.push(b' ');
         self
     }
 
@@ -58,6 +102,11 @@ impl Line {
         } else {
             self.0.iter().filter(|b| **b == b' ').count() + 1
         }
+    }
+
+    /// The text, whatever its length.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 
     /// The text, if it is not too long.
