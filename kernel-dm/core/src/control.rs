@@ -20,11 +20,12 @@
 //! then I/O goes through another table afterwards, and a host that came back with the old one would mix up sectors.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::Command;
 
-use crate::host::{DeviceId, Host};
+use crate::host::{DeviceId, Host, SharedTable};
 
 mod call;
 mod devices;
@@ -92,11 +93,13 @@ pub enum Outcome {
 pub struct Control<H: Host> {
     host: H,
     registry: Registry<H::Component>,
-    pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, Pending<H::Component>>,
     next_ticket: u64,
     events: u64,
     revision: u64,
     max_devices: usize,
+    /// Tables that are not used any more, but whose machines still write, and the devices that had them.
+    retiring: Vec<(DeviceId, SharedTable<H::Component>)>,
 }
 
 impl<H: Host> Control<H> {
@@ -111,6 +114,7 @@ impl<H: Host> Control<H> {
             events: 0,
             revision: 0,
             max_devices: MAX_DEVICES,
+            retiring: Vec::new(),
         }
     }
 
@@ -134,6 +138,7 @@ impl<H: Host> Control<H> {
 
     /// Takes a new request. `command` is the number without the ioctl encoding.
     pub fn request(&mut self, command: u32, buffer: &mut [u8]) -> Outcome {
+        self.reap();
         match call::Call::begin(command, buffer) {
             Ok(None) => Outcome::Done(Ok(call::VERSION_SIZE)),
             Ok(Some(call)) => self.run(call, None, buffer),
@@ -143,6 +148,7 @@ impl<H: Host> Control<H> {
 
     /// Goes on with a request that waited; `result` says how the host got on with what it had to do.
     pub fn proceed(&mut self, ticket: Ticket, result: Result<(), Errno>, buffer: &mut [u8]) -> Outcome {
+        self.reap();
         match self.pending.remove(&ticket.0) {
             None => Outcome::Done(Err(Errno::EINVAL)),
             Some(pending) => self.go_on(ticket, pending, result, buffer),
@@ -208,7 +214,7 @@ impl<H: Host> Control<H> {
         self.revision = self.revision.wrapping_add(1);
     }
 
-    fn dispatch(&mut self, call: &mut call::Call, buffer: &mut [u8]) -> call::Step {
+    fn dispatch(&mut self, call: &mut call::Call, buffer: &mut [u8]) -> call::Step<H::Component> {
         let done = match call.command {
             Command::DevSuspend => return self.suspend_or_resume(call),
             Command::DevWait => return self.wait(call, buffer),
@@ -219,7 +225,7 @@ impl<H: Host> Control<H> {
             Command::DevCreate => self.create(call),
             Command::DevRename => self.rename(call, buffer),
             Command::DevStatus => self.info(call),
-            Command::TableLoad => self.load(call, buffer),
+            Command::TableLoad => return self.load(call, buffer),
             Command::TableClear => self.clear(call),
             Command::TableDeps => self.deps(call, buffer),
             Command::TableStatus => self.status(call, buffer),

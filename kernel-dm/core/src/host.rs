@@ -1,9 +1,11 @@
 //! What the engine needs of the place it runs in.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
+use crate::machine::{Action, SharedMachine};
 use crate::table::{Table, TableError};
 use crate::volume::Volume;
 
@@ -134,6 +136,18 @@ pub trait Host: Sized {
     fn uevent(&mut self, id: DeviceId, event: Uevent, cookie: u32) -> bool {
         let _ = (id, event, cookie);
         false
+    }
+
+    /// The machine of an origin and its snapshots (see [`crate::machine::Machines`]). A host without machines refuses tables
+    /// that need one.
+    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Self::Component>> {
+        let _ = origin;
+        None
+    }
+
+    /// Begins to perform actions of a machine; does not wait for them.
+    fn perform(&mut self, machine: &SharedMachine<Self::Component>, actions: Vec<Action<Self::Component>>) {
+        let _ = (machine, actions);
     }
 
     /// A table was refused; for the host's log.

@@ -68,6 +68,8 @@ pub enum Verb {
     Drop,
     /// Fails.
     Fail(Errno),
+    /// The target's machine decides: see [`crate::table::Table::ask`].
+    Ask,
 }
 
 impl Verb {

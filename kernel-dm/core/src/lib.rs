@@ -14,6 +14,8 @@ extern crate alloc;
 pub mod control;
 pub mod host;
 pub mod io;
+pub mod machine;
+pub mod snapshots;
 pub mod table;
 pub mod targets;
 pub mod volume;

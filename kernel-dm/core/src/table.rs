@@ -13,8 +13,10 @@ use crate::targets::{DiscardRule, Target};
 
 mod build;
 mod index;
+mod members;
 mod pieces;
 
+pub use members::{FindMachine, MachineWork};
 pub use pieces::Pieces;
 
 /// One line of a table, as a client gives it.
@@ -68,6 +70,8 @@ pub struct Table<C> {
     index: index::Index,
     flushes: Box<[pieces::FlushStep]>,
     components: Box<[Component<C>]>,
+    /// By segment; empty when none has a machine.
+    members: Box<[Option<members::Member<C>>]>,
     read_only: bool,
 }
 
@@ -196,6 +200,11 @@ impl<C> Table<C> {
     /// # Errors
     /// Those of `out`.
     pub fn write_status(&self, segment: &Segment, out: &mut dyn fmt::Write) -> fmt::Result {
+        if self.has_machines()
+            && let Some(result) = self.machine_status(self.index.find(segment.start), out)
+        {
+            return result;
+        }
         segment.target.status(&|component| self.device(component), out)
     }
 

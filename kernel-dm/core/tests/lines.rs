@@ -57,6 +57,9 @@ fn versions_are_those_of_linux_6_12() {
             ("striped", [1, 6, 0]),
             ("linear", [1, 4, 0]),
             ("error", [1, 7, 0]),
+            ("snapshot-merge", [1, 5, 0]),
+            ("snapshot-origin", [1, 9, 0]),
+            ("snapshot", [1, 16, 0]),
         ]
     );
 }

@@ -16,8 +16,8 @@ pub const SECTOR: usize = 512;
 pub struct Disk {
     /// What is on the medium.
     medium: Vec<u8>,
-    /// Sectors that are newer in the cache.
-    cache: BTreeMap<u64, [u8; SECTOR]>,
+    /// Sectors that are newer in the cache, with what they were on the way to that.
+    cache: BTreeMap<u64, Vec<[u8; SECTOR]>>,
     logical_block_size: u32,
     discard: bool,
     read_only: bool,
@@ -129,9 +129,16 @@ impl Disk {
 
     /// The power goes: of what is not flushed, the sectors that `survives` picks reach the medium.
     pub fn cut_power(&mut self, survives: &mut dyn FnMut(u64) -> bool) {
-        for (sector, data) in std::mem::take(&mut self.cache) {
-            if survives(sector) {
-                self.store(sector, &data);
+        self.cut_power_at(&mut |sector, versions| if survives(sector) { versions } else { 0 });
+    }
+
+    /// The power goes: of each sector that is not flushed, the `n`-th of its versions since the last flush is on the
+    /// medium, where `n` is what `choose` says of the sector and the number of versions; 0 is what was there before.
+    pub fn cut_power_at(&mut self, choose: &mut dyn FnMut(u64, usize) -> usize) {
+        for (sector, versions) in std::mem::take(&mut self.cache) {
+            let chosen = choose(sector, versions.len());
+            if let Some(data) = chosen.checked_sub(1).and_then(|index| versions.get(index)) {
+                self.store(sector, data);
             }
         }
     }
@@ -140,8 +147,8 @@ impl Disk {
     #[must_use]
     pub fn contents(&self) -> Vec<u8> {
         let mut all = self.medium.clone();
-        for (&sector, data) in &self.cache {
-            all[place(sector)].copy_from_slice(data);
+        for (&sector, versions) in &self.cache {
+            all[place(sector)].copy_from_slice(versions.last().expect("never empty"));
         }
         all
     }
@@ -195,7 +202,7 @@ impl Disk {
 
     fn load(&self, sector: u64) -> &[u8] {
         match self.cache.get(&sector) {
-            Some(data) => data,
+            Some(versions) => versions.last().expect("never empty"),
             None => &self.medium[place(sector)],
         }
     }
@@ -205,7 +212,7 @@ impl Disk {
             self.cache.remove(&sector);
             self.store(sector, &data);
         } else {
-            self.cache.insert(sector, data);
+            self.cache.entry(sector).or_default().push(data);
         }
     }
 

@@ -1,11 +1,13 @@
 //! The host: disks, mapped devices, virtual time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, Opened};
-use dm_core::table::{Line, Table, TableError};
+use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token};
+use dm_core::io::Piece;
+use dm_core::table::{Line, MachineWork, Table, TableError};
 use dm_core::volume::Volume;
 
 use crate::disk::Disk;
@@ -23,6 +25,16 @@ impl Handle {
     #[must_use]
     pub fn dev(&self) -> DevNo {
         *self.0
+    }
+}
+
+/// A machine behind its lock.
+#[derive(Debug)]
+struct Locked(Mutex<Machine<Handle>>);
+
+impl Lock<Handle> for Locked {
+    fn with(&self, f: &mut dyn FnMut(&mut Machine<Handle>)) {
+        f(&mut self.0.lock().expect("no panic left it locked"));
     }
 }
 
@@ -75,7 +87,13 @@ pub struct Sim {
     pub(crate) work: Vec<Work>,
     pub(crate) done: BTreeMap<RequestId, Result<Vec<u8>, Errno>>,
     refusals: Vec<String>,
-    changes: u64,
+    pub(crate) changes: u64,
+    machines: Machines<Handle>,
+    /// Pieces that machines hold.
+    pub(crate) asked: BTreeMap<PieceId, (RequestId, Piece)>,
+    pub(crate) last_asked: u64,
+    /// What machines want to know of pieces that they let go, by the piece's offset.
+    pub(crate) reports: BTreeMap<(RequestId, u64), (SharedMachine<Handle>, Token)>,
     configure_error: Option<Errno>,
 }
 
@@ -208,19 +226,114 @@ impl Sim {
     /// swaps and opens the gate.
     ///
     /// # Errors
-    /// Those of [`Sim::table`].
+    /// Those of [`Sim::table`], and of its stores.
     ///
     /// # Panics
     /// When there is no such device.
     pub fn load(&mut self, id: DeviceId, text: &str) -> Result<(), TableError> {
-        let table = Arc::new(self.table(text, false)?);
-        self.volume(id, Volume::close);
-        self.run_until(|sim| sim.devices[&id].volume.is_drained());
-        self.volume(id, |volume| {
-            volume.swap(Some(table));
+        let table = self.prepare(text, false)?;
+        self.suspend(id);
+        self.put(id, table).map_err(|errno| TableError {
+            errno,
+            reason: "the table cannot become live".into(),
+        })
+    }
+
+    /// Builds a table, and reads its stores.
+    ///
+    /// # Errors
+    /// Those of [`Sim::table`], and of its stores.
+    pub fn prepare(&mut self, text: &str, read_only: bool) -> Result<Arc<Table<Handle>>, TableError> {
+        let mut table = self.table(text, read_only)?;
+        let work = table.attach(&mut |origin| self.snapshots(origin))?;
+        self.perform_all(work);
+        self.run_until(|_| table.loaded().is_some());
+        match table.loaded() {
+            Some(Ok(())) => Ok(Arc::new(table)),
+            read => {
+                // As control does.
+                self.run_until(|_| table.close());
+                Err(TableError {
+                    errno: read.expect("all work is done").expect_err("it failed"),
+                    reason: "a store cannot be read".into(),
+                })
+            }
+        }
+    }
+
+    /// Makes a table live on a suspended device, and lets go of the old one.
+    ///
+    /// # Errors
+    /// EINVAL when a store belongs to a device that is not suspended; the device is as before then.
+    ///
+    /// # Panics
+    /// When there is no such device.
+    pub fn put(&mut self, id: DeviceId, table: Arc<Table<Handle>>) -> Result<(), Errno> {
+        let work = table.resume(id, &|below| self.size(below))?;
+        self.perform_all(work);
+        let old = self.volume(id, |volume| {
+            let old = volume.swap(Some(table));
             volume.open();
+            old
         });
+        if let Some(old) = old {
+            self.run_until(|_| old.close());
+        }
         Ok(())
+    }
+
+    /// Closes the gate of a device and lets what is in flight finish.
+    ///
+    /// # Panics
+    /// When there is no such device.
+    pub fn suspend(&mut self, id: DeviceId) {
+        let live = self.devices[&id].volume.table().cloned();
+        self.volume(id, Volume::close);
+        if let Some(live) = &live {
+            live.suspend();
+        }
+        self.run_until(|sim| {
+            sim.devices[&id].volume.is_drained() && live.as_ref().is_none_or(|live| live.suspended())
+        });
+    }
+
+    /// Opens the gate of a suspended device again.
+    ///
+    /// # Errors
+    /// EINVAL when its store belongs to another device now.
+    ///
+    /// # Panics
+    /// When there is no such device.
+    pub fn resume(&mut self, id: DeviceId) -> Result<(), Errno> {
+        if let Some(live) = self.devices[&id].volume.table().cloned() {
+            let work = live.resume(id, &|below| self.size(below))?;
+            self.perform_all(work);
+        }
+        self.volume(id, Volume::open);
+        Ok(())
+    }
+
+    /// Removes a device with its table, when all is done.
+    ///
+    /// # Panics
+    /// When there is no such device, or it is open.
+    pub fn unload(&mut self, id: DeviceId) {
+        self.suspend(id);
+        let live = self.devices[&id].volume.table().cloned();
+        self.remove(id).expect("nobody has it open");
+        if let Some(live) = live {
+            self.run_until(|_| live.close());
+        }
+    }
+
+    fn size(&self, id: DeviceId) -> Option<u64> {
+        self.devices.get(&id)?.volume.table().map(|table| table.sectors())
+    }
+
+    fn perform_all(&mut self, work: MachineWork<Handle>) {
+        for (machine, actions) in work {
+            self.perform_actions(&machine, actions);
+        }
     }
 }
 
@@ -346,6 +459,15 @@ impl Host for Sim {
 
     fn changed(&mut self) {
         self.changes += 1;
+    }
+
+    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Handle>> {
+        let lock = |machine| -> SharedMachine<Handle> { Arc::new(Locked(Mutex::new(machine))) };
+        Some(self.machines.snapshots(origin, lock))
+    }
+
+    fn perform(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {
+        self.perform_actions(machine, actions);
     }
 
     fn refused(&mut self, _: DeviceId, _: &[u8], error: &TableError) {

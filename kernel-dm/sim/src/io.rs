@@ -2,11 +2,12 @@
 //!
 //! A request enters its device's gate, is cut into pieces, and each piece becomes one item of work. The test picks which
 //! item is done next; a delayed one can be picked once its time has come. A piece for another mapped device
-//! becomes a request there.
+//! becomes a request there. What a target's machine wants becomes work, too, and is done in any order.
 
 use dm_abi::errno::Errno;
 use dm_core::host::{Component, DevNo, DeviceId, SharedTable};
 use dm_core::io::{Bio, Corrupt, Op, Piece, Verb};
+use dm_core::machine::{self, Action, PieceId, SharedMachine, Token};
 use dm_core::volume::Enter;
 
 use crate::disk::SECTOR;
@@ -23,8 +24,7 @@ pub(crate) struct Request {
     bio: Bio,
     /// Read into or written from; empty for other operations.
     data: Vec<u8>,
-    /// The piece of another request that this one is.
-    parent: Option<(RequestId, Piece)>,
+    parent: Parent,
     /// The table, while it is let in.
     table: Option<SharedTable<Handle>>,
     /// Number of pieces that are not complete.
@@ -33,15 +33,53 @@ pub(crate) struct Request {
     error: Option<Errno>,
 }
 
-/// A piece that can be done.
+/// Where a request comes from.
 #[derive(Debug)]
-pub(crate) struct Work {
-    request: RequestId,
-    piece: Piece,
-    /// When it can be done.
-    due_ms: u64,
-    /// It counts as delayed.
-    delayed: bool,
+enum Parent {
+    /// The test.
+    Test,
+    /// It is a piece of another request.
+    Piece(RequestId, Piece),
+    /// A machine.
+    Machine(Own),
+}
+
+/// I/O of a machine.
+#[derive(Debug)]
+pub(crate) struct Own {
+    machine: SharedMachine<Handle>,
+    token: Token,
+    /// The second half of a copy: what is read is written there.
+    then: Option<(Component<Handle>, u64)>,
+}
+
+/// Something that can be done.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Piece {
+        request: RequestId,
+        piece: Piece,
+        /// When it can be done.
+        due_ms: u64,
+        /// It counts as delayed.
+        delayed: bool,
+    },
+    /// I/O of a machine on a disk.
+    Own {
+        own: Own,
+        dev: DevNo,
+        bio: Bio,
+        data: Vec<u8>,
+    },
+}
+
+impl Work {
+    fn due_ms(&self) -> u64 {
+        match self {
+            Work::Piece { due_ms, .. } => *due_ms,
+            Work::Own { .. } => 0,
+        }
+    }
 }
 
 /// Whether requests of an operation carry data.
@@ -66,7 +104,7 @@ impl Sim {
         };
         let expected = if has_data(bio.op) { bytes(bio.sectors) } else { 0 };
         assert_eq!(data.len(), expected, "a request's data fill its sectors");
-        self.start(device, bio, data, None)
+        self.start(device, bio, data, Parent::Test)
     }
 
     /// Hands in a request and does all work that there is, until it is complete.
@@ -96,7 +134,7 @@ impl Sim {
     /// Number of items of work that can be done now.
     #[must_use]
     pub fn ready(&self) -> usize {
-        self.work.iter().filter(|work| work.due_ms <= self.now_ms).count()
+        self.work.iter().filter(|work| work.due_ms() <= self.now_ms).count()
     }
 
     /// Does item number `choice` (modulo their number) of the work that can be done now. False if there is none.
@@ -106,10 +144,10 @@ impl Sim {
             return false;
         }
         let now_ms = self.now_ms;
-        let mut indices = (0..self.work.len()).filter(|&index| self.work[index].due_ms <= now_ms);
+        let mut indices = (0..self.work.len()).filter(|&index| self.work[index].due_ms() <= now_ms);
         let index = indices.nth(choice % ready).expect("counted before");
         let work = self.work.remove(index);
-        self.perform(&work);
+        self.do_work(work);
         true
     }
 
@@ -120,7 +158,7 @@ impl Sim {
 
     /// Lets time pass until some work can be done. False if there is none at all.
     pub fn advance_to_work(&mut self) -> bool {
-        let due = self.work.iter().map(|work| work.due_ms).min();
+        let due = self.work.iter().map(Work::due_ms).min();
         self.now_ms = self.now_ms.max(due.unwrap_or(0));
         due.is_some()
     }
@@ -148,7 +186,7 @@ impl Sim {
         }
     }
 
-    fn start(&mut self, device: DeviceId, bio: Bio, data: Vec<u8>, parent: Option<(RequestId, Piece)>) -> RequestId {
+    fn start(&mut self, device: DeviceId, bio: Bio, data: Vec<u8>, parent: Parent) -> RequestId {
         self.last_request += 1;
         let id = RequestId(self.last_request);
         self.requests.insert(
@@ -184,7 +222,7 @@ impl Sim {
                         _ => 0,
                     };
                     request.pieces += 1;
-                    self.work.push(Work {
+                    self.work.push(Work::Piece {
                         request: id,
                         piece,
                         due_ms: self.now_ms + delay_ms,
@@ -201,18 +239,161 @@ impl Sim {
     /// Ends the delays on a device.
     pub(crate) fn hurry(&mut self, device: DeviceId) {
         for work in &mut self.work {
-            if self.requests[&work.request].device == device {
-                work.due_ms = work.due_ms.min(self.now_ms);
+            if let Work::Piece { request, due_ms, .. } = work
+                && self.requests[request].device == device
+            {
+                *due_ms = self.now_ms.min(*due_ms);
             }
         }
     }
 
-    fn perform(&mut self, work: &Work) {
-        let Work { request: id, piece, .. } = *work;
+    fn do_work(&mut self, work: Work) {
+        match work {
+            Work::Piece {
+                request,
+                piece,
+                delayed,
+                ..
+            } => self.do_piece(request, piece, delayed),
+            Work::Own {
+                own,
+                dev,
+                bio,
+                mut data,
+            } => {
+                let result = self
+                    .disk_mut(dev)
+                    .operate(bio.op, bio.fua, bio.sector, bio.sectors, &mut data);
+                self.own_done(own, result.map(|()| data));
+            }
+        }
+    }
+
+    /// Starts what a machine wants.
+    pub(crate) fn perform_actions(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {
+        for action in actions {
+            match action {
+                Action::Io {
+                    token,
+                    component,
+                    bio,
+                    data,
+                } => {
+                    assert!(!has_data(bio.op) || bio.sectors <= machine::MAX_IO);
+                    let own = Own {
+                        machine: machine.clone(),
+                        token,
+                        then: None,
+                    };
+                    self.start_own(own, &component, bio, data);
+                }
+                Action::Copy {
+                    token,
+                    from,
+                    to,
+                    sectors,
+                } => {
+                    assert!(sectors > 0 && sectors <= machine::MAX_IO);
+                    let own = Own {
+                        machine: machine.clone(),
+                        token,
+                        then: Some(to),
+                    };
+                    let read = Bio {
+                        op: Op::Read,
+                        sector: from.1,
+                        sectors,
+                        fua: false,
+                    };
+                    self.start_own(own, &from.0, read, Vec::new());
+                }
+                Action::Release { piece, verb, report } => {
+                    let (request, piece) = self.asked.remove(&piece).expect("the machine holds it");
+                    assert_ne!(verb, Verb::Ask);
+                    if let Some(token) = report {
+                        self.reports.insert((request, piece.offset), (machine.clone(), token));
+                    }
+                    self.work.push(Work::Piece {
+                        request,
+                        piece: Piece { verb, ..piece },
+                        due_ms: self.now_ms,
+                        delayed: false,
+                    });
+                }
+                Action::Event(id) => {
+                    if let Some(device) = self.devices.get_mut(&id) {
+                        device.events += 1;
+                    }
+                }
+                Action::Settled => self.changes += 1,
+            }
+        }
+    }
+
+    fn start_own(&mut self, own: Own, component: &Component<Handle>, bio: Bio, data: Vec<u8>) {
+        let data = match bio.op {
+            Op::Read => vec![0xee; bytes(bio.sectors)],
+            _ => data,
+        };
+        match component {
+            Component::Host(opened) => self.work.push(Work::Own {
+                own,
+                dev: opened.handle.dev(),
+                bio,
+                data,
+            }),
+            Component::Mapped { id, .. } => {
+                self.start(*id, bio, data, Parent::Machine(own));
+            }
+        }
+    }
+
+    fn own_done(&mut self, own: Own, result: Result<Vec<u8>, Errno>) {
+        match (own.then, result) {
+            (Some((component, sector)), Ok(data)) => {
+                let write = Bio {
+                    op: Op::Write,
+                    sector,
+                    sectors: (data.len() / SECTOR) as u64,
+                    fua: false,
+                };
+                let own = Own { then: None, ..own };
+                self.start_own(own, &component, write, data);
+            }
+            (_, result) => self.tell_machine(&own.machine, own.token, result),
+        }
+    }
+
+    fn tell_machine(&mut self, machine: &SharedMachine<Handle>, token: Token, result: Result<Vec<u8>, Errno>) {
+        let mut actions = Vec::new();
+        machine::done(machine, token, result, &mut actions);
+        self.perform_actions(machine, actions);
+    }
+
+    fn ask(&mut self, id: RequestId, piece: Piece) {
+        let request = &self.requests[&id];
+        let (table, bio) = (request.table.clone().expect("it was let in"), request.bio);
+        self.last_asked += 1;
+        let asked = PieceId(self.last_asked);
+        self.asked.insert(asked, (id, piece));
+        let mut actions = Vec::new();
+        match table.ask(asked, &bio, &piece, &mut actions) {
+            Some(machine) => self.perform_actions(&machine, actions),
+            None => {
+                self.asked.remove(&asked);
+                self.piece_done(id, &piece, Err(Errno::EIO));
+            }
+        }
+    }
+
+    fn do_piece(&mut self, id: RequestId, piece: Piece, delayed: bool) {
+        if piece.verb == Verb::Ask {
+            return self.ask(id, piece);
+        }
         let request = self.requests.get_mut(&id).expect("it has pieces");
         let table = request.table.clone().expect("it was let in");
         let bio = request.bio;
-        if work.delayed {
+        if delayed {
             table.delay_over(&bio, &piece);
         }
         let data = match bio.op {
@@ -223,6 +404,7 @@ impl Sim {
             _ => &mut [],
         };
         match piece.verb {
+            Verb::Ask => {}
             Verb::Fail(errno) => self.piece_done(id, &piece, Err(errno)),
             Verb::Drop => self.piece_done(id, &piece, Ok(())),
             Verb::Zero => {
@@ -250,7 +432,7 @@ impl Sim {
                 match &table.components()[component as usize] {
                     Component::Host(opened) => self.disk_io(id, &piece, opened.handle.dev(), bio, data),
                     Component::Mapped { id: below, .. } => {
-                        self.start(*below, bio, data, Some((id, piece)));
+                        self.start(*below, bio, data, Parent::Piece(id, piece));
                     }
                 }
             }
@@ -290,7 +472,10 @@ impl Sim {
         self.piece_done(id, piece, result);
     }
 
-    fn piece_done(&mut self, id: RequestId, _: &Piece, result: Result<(), Errno>) {
+    fn piece_done(&mut self, id: RequestId, piece: &Piece, result: Result<(), Errno>) {
+        if let Some((machine, token)) = self.reports.remove(&(id, piece.offset)) {
+            self.tell_machine(&machine, token, result.map(|()| Vec::new()));
+        }
         let request = self.requests.get_mut(&id).expect("it has pieces");
         request.error = request.error.or(result.err());
         request.pieces -= 1;
@@ -314,8 +499,9 @@ impl Sim {
             None => Ok(request.data),
         };
         match request.parent {
-            Some((parent, piece)) => self.remap_done(parent, &piece, result),
-            None => {
+            Parent::Piece(parent, piece) => self.remap_done(parent, &piece, result),
+            Parent::Machine(own) => self.own_done(own, result),
+            Parent::Test => {
                 let result = result.map(|data| if request.bio.op == Op::Read { data } else { Vec::new() });
                 self.done.insert(id, result);
             }

@@ -7,7 +7,7 @@ use dm_abi::ioctl::{Command, DATA_OFFSET, Header, MAX_DATA_SIZE, VERSION, flag};
 
 use super::suspend::Flow;
 use super::{Awaited, Control, Outcome, Ticket};
-use crate::host::{DeviceId, Host};
+use crate::host::{DeviceId, Host, SharedTable};
 
 /// Size of the version at the start of a buffer.
 pub(super) const VERSION_SIZE: usize = 12;
@@ -31,7 +31,7 @@ pub(super) struct Call {
 
 /// What a handler of a command answers.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum Step<C> {
     Done(Result<(), Errno>),
     /// The request starts again from its beginning after the next change.
     Again,
@@ -39,6 +39,10 @@ pub(super) enum Step {
     Event(DeviceId),
     /// A suspend or resume waits.
     Flow(Flow, Awaited),
+    /// A table is not yet read.
+    Load(DeviceId, SharedTable<C>),
+    /// A removed device's tables are not yet out of use.
+    Retire(DeviceId),
 }
 
 /// How a suspend or resume goes on.
@@ -48,7 +52,7 @@ pub(super) enum FlowStep {
     Wait(Flow, Awaited),
 }
 
-impl From<FlowStep> for Step {
+impl<C> From<FlowStep> for Step<C> {
     fn from(step: FlowStep) -> Self {
         match step {
             FlowStep::Done(result) => Step::Done(result),
@@ -59,12 +63,14 @@ impl From<FlowStep> for Step {
 
 /// A request that waits.
 #[derive(Debug)]
-pub(super) enum Pending {
+pub(super) enum Pending<C> {
     Again(Call),
     Event(Call, DeviceId),
     Flow(Call, Flow),
     /// Its device is gone; this is the answer it gets.
     Answered(Call, Vec<u8>),
+    Load(Call, DeviceId, SharedTable<C>),
+    Retire(Call, DeviceId),
 }
 
 impl Call {
@@ -165,13 +171,15 @@ impl<H: Host> Control<H> {
             Step::Again => self.hold(ticket, Pending::Again(call), Awaited::Changed),
             Step::Event(id) => self.hold(ticket, Pending::Event(reply, id), Awaited::Changed),
             Step::Flow(flow, what) => self.hold(ticket, Pending::Flow(reply, flow), what),
+            Step::Load(id, table) => self.hold(ticket, Pending::Load(reply, id, table), Awaited::Changed),
+            Step::Retire(id) => self.hold(ticket, Pending::Retire(reply, id), Awaited::Changed),
         }
     }
 
     pub(super) fn go_on(
         &mut self,
         ticket: Ticket,
-        pending: Pending,
+        pending: Pending<H::Component>,
         result: Result<(), Errno>,
         buffer: &mut [u8],
     ) -> Outcome {
@@ -195,6 +203,17 @@ impl<H: Host> Control<H> {
                 }
             },
             Pending::Answered(call, answer) => answered(&call, &answer, buffer),
+            Pending::Load(mut call, id, table) => match table.loaded() {
+                None => self.hold(Some(ticket), Pending::Load(call, id, table), Awaited::Changed),
+                Some(read) => {
+                    let result = self.loaded(&mut call, id, table, read);
+                    call.done(result, buffer)
+                }
+            },
+            Pending::Retire(call, id) if self.is_retiring(id) => {
+                self.hold(Some(ticket), Pending::Retire(call, id), Awaited::Changed)
+            }
+            Pending::Retire(call, _) => call.done(Ok(()), buffer),
             Pending::Flow(mut call, flow) => {
                 let step = self.advance(&mut call, flow, result);
                 self.flowed(ticket, call, step, buffer)
@@ -202,10 +221,16 @@ impl<H: Host> Control<H> {
         }
     }
 
-    pub(super) fn give_up(&mut self, ticket: Ticket, pending: Pending, buffer: &mut [u8]) -> Outcome {
+    pub(super) fn give_up(&mut self, ticket: Ticket, pending: Pending<H::Component>, buffer: &mut [u8]) -> Outcome {
         match pending {
             Pending::Again(call) | Pending::Event(call, _) => call.done(Err(Errno::EINTR), buffer),
             Pending::Answered(call, answer) => answered(&call, &answer, buffer),
+            Pending::Load(call, id, table) => {
+                self.drop_table(id, Some(table));
+                call.done(Err(Errno::EINTR), buffer)
+            }
+            // It is removed, and the client may know.
+            Pending::Retire(call, _) => call.done(Ok(()), buffer),
             Pending::Flow(mut call, flow) => {
                 let step = self.interrupt(&mut call, flow);
                 self.flowed(ticket, call, step, buffer)
@@ -221,7 +246,7 @@ impl<H: Host> Control<H> {
     }
 
     /// Makes a waiting entry; a request keeps its number through all its waits.
-    fn hold(&mut self, ticket: Option<Ticket>, pending: Pending, what: Awaited) -> Outcome {
+    fn hold(&mut self, ticket: Option<Ticket>, pending: Pending<H::Component>, what: Awaited) -> Outcome {
         let ticket = ticket.unwrap_or_else(|| {
             let number = self.next_ticket;
             self.next_ticket = number.wrapping_add(1);

@@ -101,7 +101,7 @@ impl<H: Host> Control<H> {
         Ok(())
     }
 
-    pub(super) fn wait(&mut self, call: &mut Call, buffer: &mut [u8]) -> Step {
+    pub(super) fn wait(&mut self, call: &mut Call, buffer: &mut [u8]) -> Step<H::Component> {
         match self.look_up(call) {
             Err(errno) => Step::Done(Err(errno)),
             Ok(id) => {

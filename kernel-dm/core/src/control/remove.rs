@@ -10,7 +10,7 @@ use super::call::{Call, Step};
 use crate::host::{DeviceId, Host, SharedTable, Uevent};
 
 impl<H: Host> Control<H> {
-    pub(super) fn remove(&mut self, call: &mut Call) -> Step {
+    pub(super) fn remove(&mut self, call: &mut Call) -> Step<H::Component> {
         let id = match self.look_up(call) {
             Ok(id) => id,
             Err(errno) => return Step::Done(Err(errno)),
@@ -27,6 +27,9 @@ impl<H: Host> Control<H> {
                 call.header.flags &= !flag::DEFERRED_REMOVE;
                 if visible {
                     self.tell(call, id, Uevent::Remove);
+                }
+                if self.is_retiring(id) {
+                    return Step::Retire(id);
                 }
                 Ok(())
             }
@@ -95,7 +98,7 @@ impl<H: Host> Control<H> {
         let mut unused = Vec::new();
         if let Some(device) = self.registry.remove(id) {
             for table in [device.live, device.inactive].into_iter().flatten() {
-                unused.append(&mut self.registry.release(id, table));
+                unused.append(&mut self.release(id, table));
             }
         }
         self.happened();
@@ -105,8 +108,29 @@ impl<H: Host> Control<H> {
     /// Drops a table, and removes the devices that were only waiting for that.
     pub(super) fn drop_table(&mut self, holder: DeviceId, table: Option<SharedTable<H::Component>>) {
         if let Some(table) = table {
-            let unused = self.registry.release(holder, table);
+            let unused = self.release(holder, table);
             self.remove_unused(unused);
+        }
+    }
+
+    /// Lets go of a table, as soon as its machines do not write any more.
+    fn release(&mut self, holder: DeviceId, table: SharedTable<H::Component>) -> Vec<DeviceId> {
+        if table.has_machines() && !table.close() {
+            self.retiring.push((holder, table));
+            return Vec::new();
+        }
+        self.registry.release(holder, table)
+    }
+
+    /// Whether a table that a device had is still waited for.
+    pub(super) fn is_retiring(&self, id: DeviceId) -> bool {
+        self.retiring.iter().any(|&(holder, _)| holder == id)
+    }
+
+    /// Lets go of the tables that were waited for.
+    pub(super) fn reap(&mut self) {
+        for (holder, table) in core::mem::take(&mut self.retiring) {
+            self.drop_table(holder, Some(table));
         }
     }
 

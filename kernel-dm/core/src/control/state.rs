@@ -37,7 +37,7 @@ use dm_abi::errno::Errno;
 use super::Control;
 use super::registry::{Device, Geometry, Graph};
 use crate::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, SharedTable};
-use crate::table::{Line, Table, TableError};
+use crate::table::{Line, MachineWork, Table, TableError};
 
 const MAGIC: &[u8; 8] = b"dmstate\0";
 const FORMAT: u32 = 1;
@@ -142,6 +142,10 @@ impl<H: Host> Control<H> {
             for (saved_table, is_live) in [(&device.live, true), (&device.inactive, false)] {
                 let Some(saved_table) = saved_table else { continue };
                 let built = saved_table.build(&mut control.host, &numbers, device.id);
+                let built = built.map(|(table, work)| {
+                    control.perform(work);
+                    table
+                });
                 match built.and_then(|table| control.put(device.id, table, is_live)) {
                     Ok(()) => {}
                     Err(error) => {
@@ -153,12 +157,32 @@ impl<H: Host> Control<H> {
                 }
             }
         }
+        control.start_tables();
         for device in &devices {
             if control.registry.get(device.id).is_some_and(|entry| !entry.suspended) {
                 control.host.volume(device.id, |volume| volume.open());
             }
         }
         Ok((control, broken))
+    }
+
+    /// Starts the live tables: those of suspended devices last, which may have lost their stores to others.
+    fn start_tables(&mut self) {
+        for suspended in [false, true] {
+            let tables: Vec<_> = self
+                .registry
+                .all()
+                .filter(|(_, device)| device.suspended == suspended)
+                .filter_map(|(id, device)| Some((id, device.live.clone()?)))
+                .collect();
+            for (id, table) in tables {
+                let started = self.start_table(id, &table);
+                if suspended && started.is_ok() {
+                    table.suspend();
+                    let _ = table.suspended();
+                }
+            }
+        }
     }
 
     fn put(&mut self, id: DeviceId, table: SharedTable<H::Component>, is_live: bool) -> Result<(), TableError> {
@@ -414,7 +438,7 @@ impl SavedTable<'_> {
         host: &mut H,
         numbers: &BTreeMap<DevNo, DeviceId>,
         holder: DeviceId,
-    ) -> Result<SharedTable<H::Component>, TableError> {
+    ) -> Result<(SharedTable<H::Component>, MachineWork<H::Component>), TableError> {
         let now_ms = host.now_ms();
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let DevSpec::Number(dev) = spec else {
@@ -443,7 +467,9 @@ impl SavedTable<'_> {
                 discard: known.discard,
             })
         };
-        Table::build(&mut open, self.lines.iter().copied(), self.read_only, now_ms).map(Arc::new)
+        let mut table = Table::build(&mut open, self.lines.iter().copied(), self.read_only, now_ms)?;
+        let work = table.attach(&mut |origin| host.snapshots(origin))?;
+        Ok((Arc::new(table), work))
     }
 }
 

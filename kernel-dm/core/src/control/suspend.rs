@@ -13,7 +13,7 @@ use dm_abi::ioctl::flag;
 use super::call::{Call, FlowStep, Step};
 use super::registry::Graph;
 use super::{Awaited, Control};
-use crate::host::{DeviceId, Host, Uevent};
+use crate::host::{DeviceId, Host, SharedTable, Uevent};
 
 /// How far a suspend or resume has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ enum Stage {
     Drain,
     /// All is as it shall be but for the gate, and the host saves it.
     Save,
+    /// The gate is open with the new table, the old one's machines still write.
+    Retire,
     /// The gate is open, the host thaws.
     Thaw,
     /// As [`Stage::Thaw`], but the request fails.
@@ -44,7 +46,7 @@ pub(super) struct Flow {
 }
 
 impl<H: Host> Control<H> {
-    pub(super) fn suspend_or_resume(&mut self, call: &mut Call) -> Step {
+    pub(super) fn suspend_or_resume(&mut self, call: &mut Call) -> Step<H::Component> {
         let id = match self.look_up(call) {
             Ok(id) => id,
             Err(errno) => return Step::Done(Err(errno)),
@@ -75,11 +77,16 @@ impl<H: Host> Control<H> {
         if !device.suspended {
             return self.reply_state(call, id).into();
         }
-        if device.live.is_none() {
+        let Some(table) = device.live.clone() else {
             return Step::Done(Err(Errno::EINVAL));
+        };
+        if let Err(errno) = self.start_table(id, &table) {
+            return Step::Done(Err(errno));
         }
-        device.busy = true;
-        device.suspended = false;
+        if let Some(device) = self.registry.get_mut(id) {
+            device.busy = true;
+            device.suspended = false;
+        }
         self.save(flow).into()
     }
 
@@ -126,6 +133,7 @@ impl<H: Host> Control<H> {
                 Ok(()) => self.open(call, flow),
                 Err(errno) => self.unsaved(call, flow, errno),
             },
+            Stage::Retire => self.retire(call, flow),
             Stage::Thaw | Stage::Undo(_) => self.thawed(call, flow),
         }
     }
@@ -141,10 +149,11 @@ impl<H: Host> Control<H> {
                 self.undo(call, flow, Errno::EINTR)
             }
             Stage::Drain => {
-                self.host.volume(flow.id, |volume| volume.open());
+                self.go_on_as_before(flow.id);
                 self.undo(call, flow, Errno::EINTR)
             }
             Stage::Save => FlowStep::Wait(flow, Awaited::Save),
+            Stage::Retire => FlowStep::Wait(flow, Awaited::Changed),
             Stage::Thaw | Stage::Undo(_) => FlowStep::Wait(flow, Awaited::Thaw(flow.id)),
         }
     }
@@ -159,7 +168,23 @@ impl<H: Host> Control<H> {
 
     fn close(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
         self.host.volume(flow.id, |volume| volume.close());
+        if let Some(live) = self.live(flow.id) {
+            live.suspend();
+        }
         self.drain(call, flow)
+    }
+
+    fn live(&self, id: DeviceId) -> Option<SharedTable<H::Component>> {
+        self.registry.get(id).and_then(|device| device.live.clone())
+    }
+
+    /// Opens the gate of a device that is not suspended after all.
+    fn go_on_as_before(&mut self, id: DeviceId) {
+        if let Some(live) = self.live(id) {
+            // It has what it needs already.
+            let _ = self.start_table(id, &live);
+        }
+        self.host.volume(id, |volume| volume.open());
     }
 
     fn drain(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
@@ -167,7 +192,9 @@ impl<H: Host> Control<H> {
             stage: Stage::Drain,
             ..flow
         };
-        if !self.host.volume(flow.id, |volume| volume.is_drained()) {
+        if !self.host.volume(flow.id, |volume| volume.is_drained())
+            || self.live(flow.id).is_some_and(|live| !live.suspended())
+        {
             return FlowStep::Wait(flow, Awaited::Drained(flow.id));
         }
         if flow.resume {
@@ -187,6 +214,7 @@ impl<H: Host> Control<H> {
         let fits = self
             .registry
             .check_stack(id, &table, Graph::Live)
+            .and_then(|()| self.start_table(id, &table))
             .and_then(|()| self.host.configure(id, Some(table.limits())));
         if let Err(errno) = fits {
             // As under Linux, the device stays suspended with its old table, and the new one is gone.
@@ -219,17 +247,26 @@ impl<H: Host> Control<H> {
             if let Some(device) = self.registry.get_mut(id) {
                 old = device.replaced.take();
                 device.resuming = core::mem::replace(&mut device.live, old.clone());
+                if let Some(new) = &device.resuming {
+                    new.suspend();
+                    // Nothing has come to it yet.
+                    let _ = new.suspended();
+                }
             }
             self.host.volume(id, |volume| volume.swap(old.clone()));
             // It was so a moment ago; if the host cannot even go back, size and access are stale but the sectors are right.
             let _ = self.host.configure(id, old.as_ref().map(|table| table.limits()));
         }
         if flow.was_suspended {
+            if let Some(live) = self.live(id) {
+                live.suspend();
+                let _ = live.suspended();
+            }
             self.set_suspended(id, true);
             let errno = self.put_back_table(flow, errno);
             return self.finish(call, flow, Err(errno));
         }
-        self.host.volume(id, |volume| volume.open());
+        self.go_on_as_before(id);
         self.undo(call, flow, errno)
     }
 
@@ -247,6 +284,15 @@ impl<H: Host> Control<H> {
             }
             self.events = self.events.wrapping_add(1);
             self.drop_table(flow.id, old);
+        }
+        self.retire(call, flow)
+    }
+
+    /// Waits until nothing of the old table is left: the client may then do with its components what it wants.
+    fn retire(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
+        if flow.new_table && self.is_retiring(flow.id) {
+            let stage = Stage::Retire;
+            return FlowStep::Wait(Flow { stage, ..flow }, Awaited::Changed);
         }
         let flow = Flow {
             stage: Stage::Thaw,

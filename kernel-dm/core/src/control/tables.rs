@@ -9,15 +9,28 @@ use dm_abi::ioctl::load::{LoadRecords, payload_message};
 use dm_abi::ioctl::reply::{self, StatusWriter, payload_area};
 use dm_abi::ioctl::{MAX_TARGETS, encode_dev, flag};
 
-use super::call::Call;
+use super::call::{Call, Step};
 use super::registry::Graph;
 use super::{Control, MAX_DEPTH};
 use crate::host::{Component, DevSpec, DeviceId, Found, Host, SharedTable};
-use crate::table::{Line, Table, TableError};
+use crate::table::{Line, MachineWork, Table, TableError};
 use crate::targets::args;
 
 impl<H: Host> Control<H> {
-    pub(super) fn load(&mut self, call: &mut Call, buffer: &[u8]) -> Result<(), Errno> {
+    pub(super) fn load(&mut self, call: &mut Call, buffer: &[u8]) -> Step<H::Component> {
+        let (id, table) = match self.new_table(call, buffer) {
+            Ok(built) => built,
+            Err(errno) => return Step::Done(Err(errno)),
+        };
+        // Its components are in use from here on, also while its machines read.
+        self.registry.retain(id, &table);
+        match table.loaded() {
+            None => Step::Load(id, table),
+            Some(read) => Step::Done(self.loaded(call, id, table, read)),
+        }
+    }
+
+    fn new_table(&mut self, call: &mut Call, buffer: &[u8]) -> Result<(DeviceId, SharedTable<H::Component>), Errno> {
         let id = self.look_up(call)?;
         let header = &call.header;
         match header.target_count {
@@ -36,18 +49,39 @@ impl<H: Host> Control<H> {
                     reason: format!("makes a loop of devices, or a stack of more than {MAX_DEPTH}"),
                 })
         });
-        let table = stacked.map_err(|error| {
-            if let Some(device) = self.registry.get(id) {
-                self.host.refused(id, &device.name, &error);
-            }
-            error.errno
-        })?;
-        self.registry.retain(id, &table);
-        let mut old = None;
-        if let Some(device) = self.registry.get_mut(id) {
-            old = device.inactive.replace(table);
-            device.visible = true;
+        match stacked {
+            Ok(table) => Ok((id, table)),
+            Err(error) => Err(self.refused(id, &error)),
         }
+    }
+
+    fn refused(&mut self, id: DeviceId, error: &TableError) -> Errno {
+        if let Some(device) = self.registry.get(id) {
+            self.host.refused(id, &device.name, error);
+        }
+        error.errno
+    }
+
+    /// A table's machines have read what they must, with this result: it is the device's inactive table now.
+    pub(super) fn loaded(
+        &mut self,
+        call: &mut Call,
+        id: DeviceId,
+        table: SharedTable<H::Component>,
+        read: Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        if let Err(errno) = read {
+            self.drop_table(id, Some(table));
+            let reason = "a store cannot be read, or is none".into();
+            return Err(self.refused(id, &TableError { errno, reason }));
+        }
+        let Some(device) = self.registry.get_mut(id) else {
+            // It was removed meanwhile.
+            self.drop_table(id, Some(table));
+            return Err(Errno::ENXIO);
+        };
+        let old = device.inactive.replace(table);
+        device.visible = true;
         self.touched();
         self.drop_table(id, old);
         call.header.flags |= flag::INACTIVE_PRESENT;
@@ -109,7 +143,35 @@ impl<H: Host> Control<H> {
                 reason: "the request's records are malformed".into(),
             });
         }
-        built.map(Arc::new)
+        let mut table = built?;
+        let work = table.attach(&mut |origin| host.snapshots(origin))?;
+        let table = Arc::new(table);
+        self.perform(work);
+        Ok(table)
+    }
+
+    /// Has the host perform what machines want.
+    pub(super) fn perform(&mut self, work: MachineWork<H::Component>) {
+        for (machine, actions) in work {
+            if !actions.is_empty() {
+                self.host.perform(&machine, actions);
+            }
+        }
+    }
+
+    /// A table becomes live on a device, or the device goes on.
+    pub(super) fn start_table(&mut self, id: DeviceId, table: &SharedTable<H::Component>) -> Result<(), Errno> {
+        if !table.has_machines() {
+            return Ok(());
+        }
+        let registry = &self.registry;
+        let size = |lower: DeviceId| {
+            let live = registry.get(lower).and_then(|device| device.live.as_ref());
+            live.map(|table| table.sectors())
+        };
+        let work = table.resume(id, &size)?;
+        self.perform(work);
+        Ok(())
     }
 
     pub(super) fn clear(&mut self, call: &mut Call) -> Result<(), Errno> {

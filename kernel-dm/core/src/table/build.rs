@@ -74,6 +74,7 @@ pub(super) fn build<'l, C>(
         flushes: FlushStep::plan(&segments),
         segments: segments.into_boxed_slice(),
         components: components.list.into_boxed_slice(),
+        members: super::members::none(),
         read_only,
     })
 }

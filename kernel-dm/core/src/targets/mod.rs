@@ -6,29 +6,27 @@
 //!
 //! To add a target, write its file and add its line to the `targets!` list below.
 //!
-//! # Targets that need several steps
-//! A [`Verb`](crate::io::Verb) is one step: the host does it and the piece is complete. A target with state on disk
-//! (snapshot, mirror) needs more, and will get it without a change to these six: a further verb, `Ask(token)`, says
-//! that the piece is held by the target. The host then calls `Table::step(token, completion, now_ms)`, first with
-//! "started", and gets back a bounded list of actions (read, write, copy, flush on a component by number, with buffers
-//! the host owns and the target names by index; raise an event; wake held pieces). Each action carries a token that is
-//! not `Clone` and comes back with the action's result, upon which the list goes on, until an action says that the
-//! piece is complete or is now an ordinary verb. State lives inside the target behind its own lock, and a list holds no
-//! reference to it, so hosts are free in threads and order. Nothing of this exists yet.
+//! # Targets that keep state
+//! A [`Verb`](crate::io::Verb) is one step: the host does it and the piece is complete. A target with I/O of its own answers
+//! [`Verb::Ask`](crate::io::Verb::Ask) instead and has a [`crate::machine::Machine`] behind it, which its segment joins when
+//! the table is built ([`TargetKind::joins`]).
 
 use core::fmt::{self, Write};
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use dm_abi::errno::Errno;
 
 use crate::host::DevNo;
 use crate::io::{Op, Verb};
+use crate::snapshots::{Role, Shape};
 
 pub mod args;
 mod delay;
 mod error;
 mod flakey;
 mod linear;
+mod snapshot;
 mod striped;
 mod zero;
 
@@ -38,6 +36,7 @@ pub use delay::Delay;
 pub use error::Error;
 pub use flakey::Flakey;
 pub use linear::Linear;
+pub use snapshot::{Snapshot, SnapshotMerge, SnapshotOrigin};
 pub use striped::Striped;
 pub use zero::Zero;
 
@@ -113,6 +112,21 @@ pub enum DiscardRule {
     Refuses,
 }
 
+/// How a segment joins the machine of an origin and its snapshots; components are indices.
+#[derive(Clone, Debug)]
+pub struct Joins {
+    /// What it is for.
+    pub role: Role,
+    /// The origin.
+    pub origin: u32,
+    /// The device of the store, unless it is an origin.
+    pub cow: Option<u32>,
+    /// What the target and the machine share.
+    pub shape: Arc<Shape>,
+    /// Discards go on to the origin.
+    pub passdown: bool,
+}
+
 /// What every target does.
 pub trait TargetKind: Sized + fmt::Debug {
     /// The type's name in table lines.
@@ -154,6 +168,16 @@ pub trait TargetKind: Sized + fmt::Debug {
     /// Calls `f` for every range of components that a segment of `length` sectors uses, in table line order.
     fn extents(&self, length: u64, f: &mut dyn FnMut(Extent)) {
         let _ = (length, f);
+    }
+
+    /// How discards are treated, [`TargetKind::DISCARD`] unless that depends on the table line.
+    fn discard_rule(&self) -> DiscardRule {
+        Self::DISCARD
+    }
+
+    /// The machine behind the target, if it has one. The machine then gives the status.
+    fn joins(&self) -> Option<Joins> {
+        None
     }
 
     /// Prints the status.
@@ -232,10 +256,13 @@ macro_rules! targets {
             /// How discards are treated.
             #[must_use]
             pub fn discard_rule(&self) -> DiscardRule {
-                fn rule_of<T: TargetKind>(_: &T) -> DiscardRule {
-                    T::DISCARD
-                }
-                dispatch!(self, target => rule_of(target))
+                dispatch!(self, target => target.discard_rule())
+            }
+
+            /// The machine behind the target.
+            #[must_use]
+            pub fn joins(&self) -> Option<Joins> {
+                dispatch!(self, target => target.joins())
             }
         }
 
@@ -314,4 +341,7 @@ targets! {
     Striped,
     Linear,
     Error,
+    SnapshotMerge,
+    SnapshotOrigin,
+    Snapshot,
 }

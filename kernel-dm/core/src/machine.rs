@@ -1,0 +1,141 @@
+//! State that a target keeps between requests, and the I/O of its own that it needs for that.
+//!
+//! A target whose map answers [`Verb::Ask`] has a machine behind it. The host hands the piece to the machine
+//! ([`crate::table::Table::ask`]) and gets a list of [`Action`]s, which it performs in any order and without any lock:
+//! own I/O of the machine, each with a [`Token`] that comes back with the result ([`done`]) and brings forth further
+//! actions, and pieces that are let go and are now what their new verb says. A piece that is not let go waits; its request
+//! counts as under way, so that a suspended device drains by itself.
+//!
+//! Several tables can share a machine: a write to an origin makes copies for all its snapshots. The machine lives behind a
+//! lock that the host provides, since only the host knows what locks it has; nothing waits while it is held.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+
+use dm_abi::errno::Errno;
+
+use crate::host::{Component, DevNo, DeviceId};
+use crate::io::{Bio, Verb};
+use crate::snapshots::Group;
+
+/// Names an action whose end the machine wants to know. It cannot be cloned: each comes back once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Token(pub(crate) u64);
+
+/// How the host names a piece that a machine holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceId(pub u64);
+
+/// What a host does for a machine.
+#[derive(Debug)]
+#[must_use]
+pub enum Action<C> {
+    /// An operation on a component. `data` is what a write writes; the result of a read is what was read.
+    Io {
+        /// To be given back with the result.
+        token: Token,
+        /// Where.
+        component: Component<C>,
+        /// What, in the component's sectors. Lengths are at most [`MAX_IO`] for operations with data.
+        bio: Bio,
+        /// As long as the bio for a write, else empty.
+        data: Vec<u8>,
+    },
+    /// Reads sectors of one component and then writes them to another; at most [`MAX_IO`] of them.
+    Copy {
+        /// To be given back with the result.
+        token: Token,
+        /// Where the data are, and the first sector.
+        from: (Component<C>, u64),
+        /// Where they go.
+        to: (Component<C>, u64),
+        /// How many sectors.
+        sectors: u64,
+    },
+    /// A piece that was held goes on, as what `verb` says.
+    Release {
+        /// Which one.
+        piece: PieceId,
+        /// Never [`Verb::Ask`].
+        verb: Verb,
+        /// To be given back with the piece's result.
+        report: Option<Token>,
+    },
+    /// Raises an event on a device, see [`crate::control::Control::event`].
+    Event(DeviceId),
+    /// Something that control waits for may have come true: the host does what [`crate::host::Host::changed`] does.
+    Settled,
+}
+
+/// Most sectors of an operation with data that a machine asks for.
+pub const MAX_IO: u64 = 1024;
+
+/// The kinds of machines.
+#[derive(Debug)]
+pub enum Machine<C> {
+    /// An origin and its snapshots.
+    Snapshots(Group<C>),
+}
+
+impl<C: Clone> Machine<C> {
+    /// An action is done: `result` has what a read has read.
+    fn done(&mut self, token: Token, result: Result<Vec<u8>, Errno>, out: &mut Vec<Action<C>>) {
+        match self {
+            Machine::Snapshots(group) => group.done(token, result, out),
+        }
+    }
+}
+
+/// A machine behind a lock of the host.
+pub trait Lock<C>: Send + Sync + fmt::Debug {
+    /// Runs `f` with the machine, and nobody else at the same time. `f` does not block and does not call back.
+    fn with(&self, f: &mut dyn FnMut(&mut Machine<C>));
+}
+
+/// A machine as tables and hosts hold it.
+pub type SharedMachine<C> = Arc<dyn Lock<C>>;
+
+/// An action of a machine is done; gives what is to be done next. Of a read, the result has what was read.
+pub fn done<C: Clone>(
+    machine: &SharedMachine<C>,
+    token: Token,
+    result: Result<Vec<u8>, Errno>,
+    out: &mut Vec<Action<C>>,
+) {
+    let mut arrived = Some((token, result));
+    machine.with(&mut |machine| {
+        if let Some((token, result)) = arrived.take() {
+            machine.done(token, result, out);
+        }
+    });
+}
+
+/// The machines of a host by the device that their tables share.
+#[derive(Debug)]
+pub struct Machines<C> {
+    by_origin: BTreeMap<DevNo, Weak<dyn Lock<C>>>,
+}
+
+impl<C> Default for Machines<C> {
+    fn default() -> Self {
+        Self {
+            by_origin: BTreeMap::new(),
+        }
+    }
+}
+
+impl<C> Machines<C> {
+    /// The machine of an origin and its snapshots; `lock` puts a new one behind a lock.
+    pub fn snapshots(&mut self, origin: DevNo, lock: impl FnOnce(Machine<C>) -> SharedMachine<C>) -> SharedMachine<C> {
+        self.by_origin.retain(|_, machine| machine.strong_count() > 0);
+        if let Some(machine) = self.by_origin.get(&origin).and_then(Weak::upgrade) {
+            return machine;
+        }
+        let machine = lock(Machine::Snapshots(Group::new()));
+        self.by_origin.insert(origin, Arc::downgrade(&machine));
+        machine
+    }
+}

@@ -1,0 +1,214 @@
+//! The segments of a table that have a machine behind them.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+
+use dm_abi::errno::Errno;
+
+use super::{Table, TableError};
+use crate::host::{DevNo, DeviceId};
+use crate::io::{Bio, Piece, Verb};
+use crate::machine::{Action, Machine, PieceId, SharedMachine};
+use crate::snapshots::{Joining, MemberId};
+
+/// What a segment is to its machine. Dropping it takes it out.
+#[derive(Debug)]
+pub(super) struct Member<C> {
+    machine: SharedMachine<C>,
+    id: MemberId,
+}
+
+impl<C> Drop for Member<C> {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.machine.with(&mut |machine| match machine {
+            Machine::Snapshots(group) => group.leave(id),
+        });
+    }
+}
+
+/// What a host is to perform, by machine.
+pub type MachineWork<C> = Vec<(SharedMachine<C>, Vec<Action<C>>)>;
+
+/// How [`Table::attach`] finds the machine of an origin; `None` when the host has none.
+pub type FindMachine<'a, C> = dyn FnMut(DevNo) -> Option<SharedMachine<C>> + 'a;
+
+impl<C: Clone> Table<C> {
+    /// Connects the segments that need it with their machines, which begin to read their stores: the host performs what is
+    /// returned, and the table can be used when [`Table::loaded`] says so. Without this, requests to such segments fail.
+    ///
+    /// # Errors
+    /// EINVAL when the machine does not take the segment, or the host has no machines; EBUSY when it is still in use.
+    pub fn attach(&mut self, find: &mut FindMachine<'_, C>) -> Result<MachineWork<C>, TableError> {
+        let mut members: Vec<Option<Member<C>>> = self.segments.iter().map(|_| None).collect();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let Some(joins) = segment.target.joins() else {
+                continue;
+            };
+            let refuse = |errno: Errno, reason: &str| TableError {
+                errno,
+                reason: format!("line {} ({}): {reason}", index + 1, segment.target.name()),
+            };
+            let component = |index: u32| (index, self.components[index as usize].clone());
+            let machine = find(self.device(joins.origin))
+                .ok_or_else(|| refuse(Errno::EINVAL, "this host keeps no state for targets"))?;
+            let mut joining = Some(Joining {
+                role: joins.role,
+                origin: component(joins.origin),
+                cow: joins.cow.map(component),
+                length: segment.length,
+                shape: joins.shape,
+                passdown: joins.passdown,
+            });
+            let mut joined = None;
+            machine.with(&mut |machine| {
+                let Machine::Snapshots(group) = machine;
+                joined = joining.take().map(|joining| group.join(joining));
+            });
+            match joined {
+                Some(Ok(id)) => members[index] = Some(Member { machine, id }),
+                Some(Err(refusal)) => return Err(refuse(refusal.errno, &refusal.reason)),
+                None => return Err(refuse(Errno::EINVAL, "the machine was not asked")),
+            }
+        }
+        let mut work = Vec::new();
+        for member in members.iter().flatten() {
+            let mut actions = Vec::new();
+            member.machine.with(&mut |machine| {
+                let Machine::Snapshots(group) = machine;
+                group.load(member.id, &mut actions);
+            });
+            work.push((member.machine.clone(), actions));
+        }
+        if !work.is_empty() {
+            self.members = members.into_boxed_slice();
+        }
+        Ok(work)
+    }
+
+    /// Whether everything that the table's machines must read is read; `None` while that is under way.
+    #[must_use]
+    pub fn loaded(&self) -> Option<Result<(), Errno>> {
+        let mut all = Some(Ok(()));
+        self.each(&mut |machine, id| {
+            let Machine::Snapshots(group) = machine;
+            match group.loaded(id) {
+                None => all = None,
+                Some(Err(errno)) if all.is_some() => all = Some(Err(errno)),
+                Some(_) => {}
+            }
+        });
+        all
+    }
+
+    /// The table becomes live on a device, or the device goes on after a suspend. `size` gives the present size of a mapped
+    /// device in sectors. The host performs what is returned.
+    ///
+    /// # Errors
+    /// EINVAL when another table has the store, and its device is not suspended.
+    pub fn resume(
+        &self,
+        holder: DeviceId,
+        size: &dyn Fn(DeviceId) -> Option<u64>,
+    ) -> Result<MachineWork<C>, Errno> {
+        let mut work = Vec::new();
+        for member in self.members.iter().flatten() {
+            let mut actions = Vec::new();
+            let mut result = Ok(());
+            member.machine.with(&mut |machine| {
+                let Machine::Snapshots(group) = machine;
+                result = group.resume(member.id, holder, size, &mut actions);
+            });
+            work.push((member.machine.clone(), actions));
+            result?;
+        }
+        Ok(work)
+    }
+
+    /// The device is being suspended: no background work is begun any more.
+    pub fn suspend(&self) {
+        self.each(&mut |machine, id| {
+            let Machine::Snapshots(group) = machine;
+            group.suspend(id);
+        });
+    }
+
+    /// The device is drained. False while background work is not over; then [`Action::Settled`] tells when to ask again.
+    #[must_use]
+    pub fn suspended(&self) -> bool {
+        let mut all = true;
+        self.each(&mut |machine, id| {
+            let Machine::Snapshots(group) = machine;
+            all &= group.suspended(id);
+        });
+        all
+    }
+
+    /// The table is not used any more, and no request is under way. False while its machines still write to components;
+    /// then [`Action::Settled`] tells when to ask again.
+    #[must_use]
+    pub fn close(&self) -> bool {
+        let mut all = true;
+        self.each(&mut |machine, id| {
+            let Machine::Snapshots(group) = machine;
+            all &= group.close(id);
+        });
+        all
+    }
+
+    /// Hands a piece with [`Verb::Ask`] to its machine, and gives the machine and what the host is to perform.
+    /// `None` when there is none: the piece fails with EIO.
+    #[must_use]
+    pub fn ask(&self, id: PieceId, bio: &Bio, piece: &Piece, out: &mut Vec<Action<C>>) -> Option<SharedMachine<C>> {
+        debug_assert_eq!(piece.verb, Verb::Ask);
+        let sector = bio.sector.checked_add(piece.offset)?;
+        if sector >= self.sectors() {
+            return None;
+        }
+        let index = self.index.find(sector);
+        let segment = self.segments.get(index)?;
+        let member = self.members.get(index)?.as_ref()?;
+        let inside = Bio {
+            sector: sector - segment.start,
+            sectors: piece.sectors,
+            ..*bio
+        };
+        member.machine.with(&mut |machine| {
+            let Machine::Snapshots(group) = machine;
+            group.ask(member.id, id, &inside, out);
+        });
+        Some(member.machine.clone())
+    }
+}
+
+impl<C> Table<C> {
+    fn each(&self, f: &mut dyn FnMut(&mut Machine<C>, MemberId)) {
+        for member in self.members.iter().flatten() {
+            member.machine.with(&mut |machine| f(machine, member.id));
+        }
+    }
+
+    /// Whether segments of the table have machines.
+    #[must_use]
+    pub fn has_machines(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// Prints the status of segment number `index` as its machine gives it; `None` when it has none.
+    pub(super) fn machine_status(&self, index: usize, out: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        let member = self.members.get(index)?.as_ref()?;
+        let mut result = Ok(());
+        member.machine.with(&mut |machine| {
+            let Machine::Snapshots(group) = machine;
+            result = group.status(member.id, out);
+        });
+        Some(result)
+    }
+}
+
+/// No members yet.
+pub(super) fn none<C>() -> Box<[Option<Member<C>>]> {
+    Box::default()
+}
