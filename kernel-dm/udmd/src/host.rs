@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use bstr::ByteSlice;
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, DevNo, DevSpec, DeviceId, Found, Host, Limits};
+use dm_core::machine::{Action, Machines, SharedMachine};
 use dm_core::table::TableError;
 use dm_core::volume::Volume;
 
 use crate::component::{Components, Handle};
-use crate::engine::{Inbox, Mapped, Message, Shared, now_ms};
+use crate::engine::{Inbox, Locked, Mapped, Message, Shared, now_ms};
 use crate::hold::Holder;
 use crate::log;
 use crate::mounts;
@@ -44,6 +45,7 @@ pub struct UdmHost {
     next_inbox: usize,
     presentation: Box<dyn Presentation>,
     components: Components,
+    machines: Machines<Handle>,
     devices: HashMap<DeviceId, Presented>,
     by_dev: HashMap<DevNo, DeviceId>,
     holder: Holder,
@@ -84,6 +86,7 @@ impl UdmHost {
             next_inbox: 0,
             presentation,
             components: Components::default(),
+            machines: Machines::default(),
             devices: HashMap::new(),
             by_dev: HashMap::new(),
             holder,
@@ -377,6 +380,18 @@ impl Host for UdmHost {
 
     fn changed(&mut self) {
         self.shared.notifier.notify();
+    }
+
+    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Handle>> {
+        Some(
+            self.machines
+                .snapshots(origin, |machine| Arc::new(Locked::new(machine))),
+        )
+    }
+
+    fn perform(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {
+        let inbox = self.next_inbox();
+        inbox.send(Message::Perform(machine.clone(), actions));
     }
 
     fn refused(&mut self, _id: DeviceId, name: &[u8], error: &TableError) {

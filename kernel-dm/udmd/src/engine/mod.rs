@@ -2,6 +2,7 @@
 
 mod mapped;
 mod notify;
+mod own;
 mod pieces;
 mod reactor;
 mod request;
@@ -16,12 +17,15 @@ use dm_core::host::DeviceId;
 
 pub use mapped::Mapped;
 pub use notify::{Notifier, Waiter};
+pub use own::Locked;
 pub use reactor::{Inbox, Message, spawn};
 
 /// What the threads of the data path and those of the control path share.
 #[derive(Debug, Default)]
 pub struct Shared {
     devices: RwLock<HashMap<DeviceId, Arc<Mapped>>>,
+    /// Those of the threads of the data path, in order.
+    inboxes: RwLock<Vec<Arc<Inbox>>>,
     /// Wakes those who wait for events or for a device to drain.
     pub notifier: Notifier,
 }
@@ -35,6 +39,23 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned()
+    }
+
+    /// The inbox of a thread of the data path.
+    #[must_use]
+    pub fn inbox(&self, thread: usize) -> Option<Arc<Inbox>> {
+        self.inboxes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(thread)
+            .cloned()
+    }
+
+    /// Adds the inbox of a further thread of the data path, and gives its number.
+    fn add_inbox(&self, inbox: Arc<Inbox>) -> u64 {
+        let mut inboxes = self.inboxes.write().unwrap_or_else(PoisonError::into_inner);
+        inboxes.push(inbox);
+        inboxes.len() as u64 - 1
     }
 
     /// Adds a device.

@@ -7,6 +7,7 @@ use dm_core::io::{Bio, Op, Piece, Verb};
 use super::now_ms;
 use super::reactor::Reactor;
 use super::request::{Delayed, Frame, Job, Origin, Work};
+use crate::component::Handle;
 
 /// Devices stacked on each other.
 const MAX_DEPTH: usize = 64;
@@ -54,6 +55,7 @@ impl Reactor {
         let bytes = |sectors: u64| usize::try_from(sectors << 9).unwrap_or(usize::MAX);
         let data = if carries { frame.data + bytes(piece.offset) } else { 0 };
         match piece.verb {
+            Verb::Ask => self.ask(index, piece),
             Verb::Drop => self.piece_done(index, Ok(())),
             Verb::Fail(errno) => self.piece_done(index, Err(errno)),
             Verb::Zero => {
@@ -120,7 +122,23 @@ impl Reactor {
             .cloned();
         match target {
             None => self.piece_done(index, Err(Errno::EIO)),
-            Some(Component::Host(opened)) => {
+            Some(component) => self.send(index, piece, component, bio, data, corrupt),
+        }
+    }
+
+    /// Starts a piece's operation on its component.
+    pub(super) fn send(
+        &mut self,
+        index: usize,
+        piece: Piece,
+        component: Component<Handle>,
+        bio: Bio,
+        data: usize,
+        corrupt: Option<(usize, u8)>,
+    ) {
+        let frame = &self.frames[index];
+        match component {
+            Component::Host(opened) => {
                 let work = match bio.op {
                     Op::Read => Work::Read,
                     Op::Write => Work::Write { durable: bio.fua },
@@ -139,7 +157,7 @@ impl Reactor {
                     corrupt,
                 });
             }
-            Some(Component::Mapped { id, .. }) => {
+            Component::Mapped { id, .. } => {
                 let (root, unmap) = (frame.root, frame.unmap);
                 let device = self.shared.device(id);
                 let Some(device) = device.filter(|_| self.depth(index) < MAX_DEPTH) else {
@@ -164,7 +182,7 @@ impl Reactor {
 
     fn depth(&self, mut index: usize) -> usize {
         let mut depth = 1;
-        while let Origin::Frame(above, _) = self.frames[index].origin {
+        while let Origin::Frame(above, _) | Origin::Reported(above, _) = self.frames[index].origin {
             index = above;
             depth += 1;
         }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use dm_abi::errno::Errno;
 use dm_core::host::DeviceId;
-use dm_core::io::{Bio, Op};
+use dm_core::io::{Bio, Op, Piece, Verb};
+use dm_core::machine::{Action, PieceId, SharedMachine, Token};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use slab::Slab;
 
@@ -19,6 +20,7 @@ use super::mapped::Entry;
 use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
+use crate::component::Handle;
 use crate::buffer::{Buffer, MAX_PAYLOAD, Pool, SMALL};
 use crate::present::{Answer, Channel, Received, Reply};
 
@@ -37,12 +39,22 @@ pub enum Message {
     Retry(DeviceId),
     /// A gate has closed: delayed pieces are done at once.
     Hurry(DeviceId),
+    /// Do what a machine wants.
+    Perform(SharedMachine<Handle>, Vec<Action<Handle>>),
+    /// A piece of this thread is let go by its machine, which may want to know of its end.
+    Release(PieceId, Verb, Option<(SharedMachine<Handle>, Token)>),
 }
 
 /// Where a thread of the data path gets its messages.
 pub struct Inbox {
     messages: Mutex<Vec<Message>>,
     event: EventFd,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inbox")
+    }
 }
 
 impl Inbox {
@@ -68,9 +80,10 @@ pub fn spawn(shared: Arc<Shared>, events: Sender<DeviceId>, name: String) -> std
     });
     let (tell, started) = std::sync::mpsc::channel();
     let theirs = inbox.clone();
+    let number = shared.add_inbox(inbox.clone());
     std::thread::Builder::new()
         .name(name)
-        .spawn(move || match Reactor::new(shared, theirs, events) {
+        .spawn(move || match Reactor::new(shared, theirs, events, number) {
             Ok(mut reactor) => {
                 crate::guard::prefer_this_thread();
                 let _ = tell.send(Ok(()));
@@ -111,10 +124,18 @@ pub(super) struct Reactor {
     /// By time in milliseconds and order.
     pub(super) delayed: BTreeMap<(u64, u64), Delayed>,
     pub(super) next_delayed: u64,
+    /// Number of this thread.
+    pub(super) number: u64,
+    /// Pieces that machines hold, with their frames.
+    pub(super) asked: Slab<(usize, Piece)>,
+    /// What machines want, in order.
+    pub(super) actions: VecDeque<(SharedMachine<Handle>, Action<Handle>)>,
+    /// The device of machines' own I/O.
+    pub(super) nobody: Arc<Mapped>,
 }
 
 impl Reactor {
-    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>, events: Sender<DeviceId>) -> std::io::Result<Self> {
+    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>, events: Sender<DeviceId>, number: u64) -> std::io::Result<Self> {
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         let mut ring = Ring::new()?;
         ring.poll(INBOX, inbox.event.as_fd());
@@ -135,6 +156,10 @@ impl Reactor {
             held_count: 0,
             delayed: BTreeMap::new(),
             next_delayed: 0,
+            number,
+            asked: Slab::new(),
+            actions: VecDeque::new(),
+            nobody: Arc::new(Mapped::new(DeviceId(u64::MAX))),
         })
     }
 
@@ -143,6 +168,7 @@ impl Reactor {
         loop {
             self.take_requests();
             self.start_due();
+            self.do_actions();
             let wait = if self.may_take() && !self.ready.is_empty() {
                 Some(Duration::ZERO)
             } else {
@@ -189,6 +215,8 @@ impl Reactor {
                     }
                     self.enter_all();
                 }
+                Message::Perform(machine, actions) => self.perform(&machine, actions),
+                Message::Release(piece, verb, report) => self.release(piece, verb, report),
                 Message::Hurry(id) => {
                     let all = std::mem::take(&mut self.delayed);
                     let (now, later): (BTreeMap<_, _>, _) = all
@@ -399,6 +427,8 @@ impl Reactor {
                     }
                     Some(above)
                 }
+                Origin::Reported(above, _) => Some(above),
+                Origin::Machine(_) | Origin::Gone => None,
             };
             self.forget(index);
             let Some(above) = above else { return };
@@ -424,7 +454,16 @@ impl Reactor {
 
     /// Nothing is left to do for a frame.
     fn forget(&mut self, index: usize) {
-        let frame = self.frames.remove(index);
+        let mut frame = self.frames.remove(index);
+        match std::mem::replace(&mut frame.origin, Origin::Gone) {
+            Origin::Machine(own) => return self.own_done(frame, own),
+            // It has not been let in by itself.
+            Origin::Reported(_, own) => {
+                let result = frame.error.map_or(Ok(Vec::new()), Err);
+                return self.tell_machine(&own.machine, own.token, result);
+            }
+            Origin::Channel { .. } | Origin::Frame(..) | Origin::Gone => {}
+        }
         if let Some(buffer) = frame.buffer {
             self.pool.give(buffer);
         }

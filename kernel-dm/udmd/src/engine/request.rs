@@ -7,6 +7,7 @@ use dm_core::host::SharedTable;
 use dm_core::io::{Bio, Piece};
 
 use super::Mapped;
+use super::own::Own;
 use crate::buffer::Buffer;
 use crate::component::Handle;
 use crate::present::{Channel, Token};
@@ -37,6 +38,12 @@ pub enum Origin {
     Channel { channel: Arc<dyn Channel>, token: Token },
     /// To the frame above, of which it is this piece.
     Frame(usize, Piece),
+    /// To the frame above, of which it is a piece that a machine let go; and to the machine.
+    Reported(usize, Own),
+    /// To a machine, whose own I/O it is.
+    Machine(Own),
+    /// It has arrived.
+    Gone,
 }
 
 /// A request to a component.
