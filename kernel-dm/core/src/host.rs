@@ -61,6 +61,9 @@ pub struct Limits {
 
 /// The services of a host. Control calls them with the control lock held; none may call back into control.
 pub trait Host: Sized {
+    /// Whether it keeps machines: without them, the target types that need one are not there.
+    const MACHINES: bool = false;
+
     /// Handle of an open component that is not one of the engine's own devices.
     type Component: Clone + Send + Sync + 'static;
 
@@ -138,8 +141,7 @@ pub trait Host: Sized {
         false
     }
 
-    /// The machine of an origin and its snapshots (see [`crate::machine::Machines`]). A host without machines refuses tables
-    /// that need one.
+    /// The machine of an origin and its snapshots (see [`crate::machine::Machines`]); `None` if it keeps none.
     fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Self::Component>> {
         let _ = origin;
         None

@@ -338,6 +338,8 @@ impl Sim {
 }
 
 impl Host for Sim {
+    const MACHINES: bool = true;
+
     type Component = Handle;
 
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {

@@ -245,6 +245,8 @@ impl UdmHost {
 }
 
 impl Host for UdmHost {
+    const MACHINES: bool = true;
+
     type Component = Handle;
 
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {

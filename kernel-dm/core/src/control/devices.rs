@@ -136,13 +136,16 @@ impl<H: Host> Control<H> {
     }
 
     pub(super) fn versions(&mut self, call: &mut Call, buffer: &mut [u8]) -> Result<(), Errno> {
+        let there = TYPES.iter().filter(|kind| H::MACHINES || !kind.has_machine);
         let (start, area) = payload_area(buffer);
-        call.payload(start, reply::write_versions(area, TYPES.iter().map(version_entry)));
+        call.payload(start, reply::write_versions(area, there.map(version_entry)));
         Ok(())
     }
 
     pub(super) fn target_version(&mut self, call: &mut Call, buffer: &mut [u8]) -> Result<(), Errno> {
-        let kind = TargetType::find(call.header.name()).ok_or(Errno::EINVAL)?;
+        let kind = TargetType::find(call.header.name())
+            .filter(|kind| H::MACHINES || !kind.has_machine)
+            .ok_or(Errno::EINVAL)?;
         let (start, area) = payload_area(buffer);
         call.payload(
             start,

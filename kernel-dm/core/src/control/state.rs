@@ -321,6 +321,9 @@ struct SavedDevice<'a> {
     inactive: Option<SavedTable<'a>>,
 }
 
+/// A table that was built again, and what its machines want.
+type Built<C> = (SharedTable<C>, MachineWork<C>);
+
 struct SavedTable<'a> {
     read_only: bool,
     components: Vec<SavedComponent>,
@@ -438,7 +441,7 @@ impl SavedTable<'_> {
         host: &mut H,
         numbers: &BTreeMap<DevNo, DeviceId>,
         holder: DeviceId,
-    ) -> Result<(SharedTable<H::Component>, MachineWork<H::Component>), TableError> {
+    ) -> Result<Built<H::Component>, TableError> {
         let now_ms = host.now_ms();
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let DevSpec::Number(dev) = spec else {

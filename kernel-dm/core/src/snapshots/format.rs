@@ -117,7 +117,7 @@ impl Layout {
     /// Whether a chunk is for data.
     #[must_use]
     pub fn is_data(self, chunk: u64) -> bool {
-        chunk >= 2 && (chunk - 1) % (self.pairs() + 1) != 0
+        chunk >= 2 && !(chunk - 1).is_multiple_of(self.pairs() + 1)
     }
 
     /// The sector of the unit that has pair number `index` of an area.

@@ -199,7 +199,7 @@ impl<C> Store<C> {
             let length = list.len() + self.uncommitted + 1;
             let pairs = list.layout.pairs();
             // The pair that fills an area needs the next area.
-            if length % pairs == 0 && !self.has_chunk(list.layout.area(length / pairs)) {
+            if length.is_multiple_of(pairs) && !self.has_chunk(list.layout.area(length / pairs)) {
                 return None;
             }
         }

@@ -133,6 +133,8 @@ pub trait TargetKind: Sized + fmt::Debug {
     const NAME: &'static str;
     /// The version that Linux 6.12 reports.
     const VERSION: [u32; 3];
+    /// Whether the type needs a host with machines, see [`TargetKind::joins`].
+    const MACHINE: bool = false;
     /// How flushes are treated.
     const FLUSH: FlushRule = FlushRule::Components;
     /// How discards are treated.
@@ -224,6 +226,7 @@ macro_rules! targets {
         pub const TYPES: &[TargetType] = &[$(TargetType {
             name: $kind::NAME,
             version: $kind::VERSION,
+            has_machine: $kind::MACHINE,
             parse: |args, open| $kind::parse(args, open).map(Target::$kind),
         },)*];
 
@@ -315,6 +318,8 @@ pub struct TargetType {
     pub name: &'static str,
     /// Major, minor and patch level.
     pub version: [u32; 3],
+    /// It needs a host with machines.
+    pub has_machine: bool,
     parse: fn(&Args<'_>, Open<'_>) -> Result<Target, Refusal>,
 }
 

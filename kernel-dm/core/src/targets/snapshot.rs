@@ -24,6 +24,7 @@ pub struct SnapshotOrigin {
 impl TargetKind for SnapshotOrigin {
     const NAME: &'static str = "snapshot-origin";
     const VERSION: [u32; 3] = [1, 9, 0];
+    const MACHINE: bool = true;
 
     fn parse(args: &Args<'_>, open: Open<'_>) -> Result<Self, Refusal> {
         if args.count() != 1 {
@@ -186,6 +187,7 @@ const DISCARD_CHUNKS: u64 = 1024;
 impl TargetKind for Snapshot {
     const NAME: &'static str = "snapshot";
     const VERSION: [u32; 3] = [1, 16, 0];
+    const MACHINE: bool = true;
     const FLUSH: FlushRule = FlushRule::Ask;
 
     fn parse(args: &Args<'_>, open: Open<'_>) -> Result<Self, Refusal> {
@@ -237,6 +239,7 @@ pub struct SnapshotMerge(Words);
 impl TargetKind for SnapshotMerge {
     const NAME: &'static str = "snapshot-merge";
     const VERSION: [u32; 3] = [1, 5, 0];
+    const MACHINE: bool = true;
     const DISCARD: DiscardRule = DiscardRule::Refuses;
 
     fn parse(args: &Args<'_>, open: Open<'_>) -> Result<Self, Refusal> {
