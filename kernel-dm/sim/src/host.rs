@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, Opened};
-use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token};
 use dm_core::io::Piece;
+use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token};
 use dm_core::table::{Line, MachineWork, Table, TableError};
 use dm_core::volume::Volume;
 
@@ -292,9 +292,7 @@ impl Sim {
         if let Some(live) = &live {
             live.suspend();
         }
-        self.run_until(|sim| {
-            sim.devices[&id].volume.is_drained() && live.as_ref().is_none_or(|live| live.suspended())
-        });
+        self.run_until(|sim| sim.devices[&id].volume.is_drained() && live.as_ref().is_none_or(|live| live.suspended()));
     }
 
     /// Opens the gate of a suspended device again.

@@ -19,7 +19,9 @@ fn sim() -> Sim {
     sim.add_disk(1, 1, "/dev/cow", Disk::new(512));
     sim.add_disk(1, 2, "/dev/cow2", Disk::new(512));
     let mut data = vec![0xaa; 256 * SECTOR];
-    sim.disk_mut(ORIGIN).operate(Op::Write, true, 0, 256, &mut data).unwrap();
+    sim.disk_mut(ORIGIN)
+        .operate(Op::Write, true, 0, 256, &mut data)
+        .unwrap();
     for id in [O, S, T] {
         sim.create(id, None).unwrap();
     }
@@ -90,7 +92,10 @@ fn a_new_store_is_made_and_filled() {
     sim.create(S, None).unwrap();
     // The store's own chunk size counts.
     sim.load(S, "0 256 snapshot 1:0 1:1 P 8").unwrap();
-    assert_eq!((status(&sim, S).as_str(), line(&sim, S).as_str()), ("80/512 32", "1:0 1:1 P 16"));
+    assert_eq!(
+        (status(&sim, S).as_str(), line(&sim, S).as_str()),
+        ("80/512 32", "1:0 1:1 P 16")
+    );
     assert_eq!(read(&mut sim, S, 30, 4).unwrap(), [0xaa, 3, 3, 0xaa]);
 }
 
@@ -126,7 +131,10 @@ fn the_origin_changes_and_its_snapshots_do_not() {
     assert_eq!(status(&sim, S), "272/512 16");
     assert_eq!(status(&sim, T), "256/512 0");
     assert_eq!(read(&mut sim, O, 0, 256).unwrap(), [3; 256]);
-    assert_eq!(read(&mut sim, S, 0, 256).unwrap(), [vec![1; 4], vec![0xaa; 252]].concat());
+    assert_eq!(
+        read(&mut sim, S, 0, 256).unwrap(),
+        [vec![1; 4], vec![0xaa; 252]].concat()
+    );
     assert_eq!(
         read(&mut sim, T, 0, 256).unwrap(),
         [vec![1; 2], vec![2; 40], vec![0xaa; 214]].concat()
@@ -179,15 +187,24 @@ fn a_store_goes_from_table_to_table() {
     sim.load(S, "0 256 snapshot 1:0 1:1 N 16").unwrap();
     write(&mut sim, S, 0, 1, 1).unwrap();
     sim.load(S, "0 256 snapshot 1:0 1:1 N 8").unwrap();
-    assert_eq!((status(&sim, S).as_str(), line(&sim, S).as_str()), ("16/512 0", "1:0 1:1 N 16"));
+    assert_eq!(
+        (status(&sim, S).as_str(), line(&sim, S).as_str()),
+        ("16/512 0", "1:0 1:1 N 16")
+    );
     assert_eq!(read(&mut sim, S, 0, 2).unwrap(), [1, 0xaa]);
     // Only from a suspended device.
     let table = sim.prepare("0 256 snapshot 1:0 1:1 N 16", false).unwrap();
     assert_eq!(sim.put(T, table.clone()), Err(Errno::EINVAL));
-    assert_eq!(sim.prepare("0 256 snapshot 1:0 1:1 N 16", false).unwrap_err().errno, Errno::EINVAL);
+    assert_eq!(
+        sim.prepare("0 256 snapshot 1:0 1:1 N 16", false).unwrap_err().errno,
+        Errno::EINVAL
+    );
     sim.suspend(S);
     sim.put(T, table).unwrap();
-    assert_eq!((status(&sim, T).as_str(), status(&sim, S).as_str()), ("16/512 0", "Invalid"));
+    assert_eq!(
+        (status(&sim, T).as_str(), status(&sim, S).as_str()),
+        ("16/512 0", "Invalid")
+    );
     assert_eq!(read(&mut sim, T, 0, 2).unwrap(), [1, 0xaa]);
     assert_eq!(sim.resume(S), Err(Errno::EINVAL));
 }
@@ -214,7 +231,10 @@ fn discards_zero_the_store() {
         [vec![1; 7], vec![0; 40], vec![0xaa; 3]].concat()
     );
     let origin = sim.disk(ORIGIN).contents();
-    assert_eq!((origin[7 * SECTOR], origin[46 * SECTOR], origin[47 * SECTOR]), (0, 0, 0xaa));
+    assert_eq!(
+        (origin[7 * SECTOR], origin[46 * SECTOR], origin[47 * SECTOR]),
+        (0, 0, 0xaa)
+    );
 }
 
 #[test]
@@ -320,7 +340,12 @@ fn bad_stores_are_refused_or_invalid() {
         let mut data = bytes.clone();
         sim.disk_mut(COW).operate(Op::Write, true, 0, 32, &mut data).unwrap();
         let loaded = sim.load(S, "0 256 snapshot 1:0 1:1 P 16").map_err(|error| error.errno);
-        assert_eq!(loaded.map(|()| status(&sim, S)), expected.map(String::from), "{:?}", &bytes[..16]);
+        assert_eq!(
+            loaded.map(|()| status(&sim, S)),
+            expected.map(String::from),
+            "{:?}",
+            &bytes[..16]
+        );
         if expected == Ok("Invalid") {
             assert_eq!(write(&mut sim, S, 0, 1, 1), Err(Errno::EIO));
             assert_eq!(read(&mut sim, S, 0, 1), Err(Errno::EIO));

@@ -65,7 +65,12 @@ impl View {
 }
 
 enum Pending {
-    Write { device: usize, first: usize, count: usize, fua: bool },
+    Write {
+        device: usize,
+        first: usize,
+        count: usize,
+        fua: bool,
+    },
     /// With what was acknowledged when it was submitted.
     Flush { device: usize, acknowledged: Vec<usize> },
 }
@@ -109,14 +114,17 @@ fn plug(disks: [Disk; 3]) -> Sim {
 /// Loads the tables of some devices.
 fn tables(sim: &mut Sim, chunk: u64, present: [bool; 3], merging: bool) {
     if present[2] {
-        sim.load(IDS[2], &format!("0 {SECTORS} snapshot 1:0 1:2 P {chunk}")).unwrap();
+        sim.load(IDS[2], &format!("0 {SECTORS} snapshot 1:0 1:2 P {chunk}"))
+            .unwrap();
     }
     if merging {
-        sim.load(IDS[0], &format!("0 {SECTORS} snapshot-merge 1:0 1:1 P {chunk}")).unwrap();
+        sim.load(IDS[0], &format!("0 {SECTORS} snapshot-merge 1:0 1:1 P {chunk}"))
+            .unwrap();
         return;
     }
     if present[1] {
-        sim.load(IDS[1], &format!("0 {SECTORS} snapshot 1:0 1:1 P {chunk}")).unwrap();
+        sim.load(IDS[1], &format!("0 {SECTORS} snapshot 1:0 1:1 P {chunk}"))
+            .unwrap();
     }
     sim.load(IDS[0], &format!("0 {SECTORS} snapshot-origin 1:0")).unwrap();
 }
@@ -391,7 +399,11 @@ impl Run {
         for (index, view) in self.views.iter().enumerate() {
             let Some(view) = view else { continue };
             let id = self.id(index);
-            let latest: Vec<u64> = view.sectors.iter().map(|versions| *versions.numbers.last().unwrap()).collect();
+            let latest: Vec<u64> = view
+                .sectors
+                .iter()
+                .map(|versions| *versions.numbers.last().unwrap())
+                .collect();
             assert_eq!(read(&mut self.sim, id), latest, "view {index} at the end");
         }
     }
@@ -424,6 +436,8 @@ fn nothing_is_lost_or_mixed_up_by_a_power_cut() {
         second += two;
         mid_merge += middle;
     }
-    println!("{cuts} cuts, {merges} runs with a merge ({mid_merge} cuts in the middle of it), {second} with two snapshots");
+    println!(
+        "{cuts} cuts, {merges} runs with a merge ({mid_merge} cuts in the middle of it), {second} with two snapshots"
+    );
     assert!(merges > 0 && second > 0 && mid_merge > 0);
 }

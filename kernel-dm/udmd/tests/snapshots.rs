@@ -44,7 +44,12 @@ fn status(client: &mut Client, name: &str) -> String {
 }
 
 fn snapshot(real: &Volume, cow: &Volume, kind: &str) -> [(u64, u64, &'static str, String); 1] {
-    [(0, SECTORS, "snapshot", format!("{} {} {kind} 8", number(real), number(cow)))]
+    [(
+        0,
+        SECTORS,
+        "snapshot",
+        format!("{} {} {kind} 8", number(real), number(cow)),
+    )]
 }
 
 /// Writes to parts of a volume until told to stop, and gives what should be there.

@@ -109,7 +109,11 @@ impl<C: Clone> Group<C> {
                 commit.step = Step::Write;
                 let write = Bio {
                     fua: true,
-                    ..bio(Op::Write, list.layout.unit_sector(list.area, list.index), list.layout.unit)
+                    ..bio(
+                        Op::Write,
+                        list.layout.unit_sector(list.area, list.index),
+                        list.layout.unit,
+                    )
                 };
                 let data = commit.unit.clone();
                 self.io(id, Job::Commit(id), write, data, out);

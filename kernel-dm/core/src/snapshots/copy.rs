@@ -68,7 +68,9 @@ impl<C: Clone> Group<C> {
         let Some((left, store)) = self.left_to_copy(id, chunk).zip(self.stores.get_mut(&id)) else {
             return;
         };
-        let Some(pending) = store.pending.get(&chunk) else { return };
+        let Some(pending) = store.pending.get(&chunk) else {
+            return;
+        };
         let from = (store.origin.clone(), chunk * store.chunk + pending.done);
         let to = (store.cow.clone(), pending.stored * store.chunk + pending.done);
         store.in_flight += 1;
@@ -85,7 +87,11 @@ impl<C: Clone> Group<C> {
         let pending = store.pending.get(&chunk)?;
         let behind = self.origin_size(store).saturating_sub(chunk * store.chunk);
         // Of a chunk that is beyond the end altogether the copy fails, as it should.
-        let sectors = if behind == 0 { store.chunk } else { behind.min(store.chunk) };
+        let sectors = if behind == 0 {
+            store.chunk
+        } else {
+            behind.min(store.chunk)
+        };
         Some(sectors.saturating_sub(pending.done))
     }
 

@@ -168,7 +168,9 @@ impl<C> Store<C> {
 
     /// Reads on in the current area; or ends, when there is no such area because the device is full.
     fn read_part(&mut self, first: u64) -> Result<Next, Errno> {
-        let Some(list) = &self.list else { return Err(Errno::EINVAL) };
+        let Some(list) = &self.list else {
+            return Err(Errno::EINVAL);
+        };
         let layout = list.layout;
         if !self.has_chunk(layout.area(list.area)) {
             return if list.area == 0 { Err(Errno::EIO) } else { self.end() };
@@ -212,7 +214,9 @@ impl<C> Store<C> {
 
     /// Pair number `index` of the part that begins with sector `first` ends the list.
     fn list_ends(&mut self, first: u64, data: &[u8], index: u64) -> Result<Next, Errno> {
-        let Some(list) = &mut self.list else { return Err(Errno::EINVAL) };
+        let Some(list) = &mut self.list else {
+            return Err(Errno::EINVAL);
+        };
         let bytes = list.layout.unit_bytes();
         let used = usize::try_from(index * 16).unwrap_or(0);
         let unit = used / bytes * bytes;
@@ -232,7 +236,9 @@ impl<C> Store<C> {
     }
 
     fn tail_from(&mut self, first: u64) -> Result<Next, Errno> {
-        let Some(list) = &self.list else { return Err(Errno::EINVAL) };
+        let Some(list) = &self.list else {
+            return Err(Errno::EINVAL);
+        };
         let layout = list.layout;
         if list.tail || first >= layout.chunk {
             return self.end();

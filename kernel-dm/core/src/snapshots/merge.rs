@@ -220,7 +220,9 @@ impl<C: Clone> Group<C> {
             if merge.waiting >= COPIES {
                 return;
             }
-            let Some((from, to, sectors)) = merge.copies.pop() else { return };
+            let Some((from, to, sectors)) = merge.copies.pop() else {
+                return;
+            };
             merge.waiting += 1;
             store.in_flight += 1;
             let (from, to) = ((store.cow.clone(), from), (store.origin.clone(), to));

@@ -300,7 +300,9 @@ impl<C: Clone> Group<C> {
             let block = member.origin.1.logical_block_size().max(cow.logical_block_size()) / 512;
             let chunk = member.shape.chunk();
             if chunk != 0 && !format::chunk_fits(chunk, block) {
-                return Err(Refusal::invalid("the chunk size is no power of two, or no whole blocks"));
+                return Err(Refusal::invalid(
+                    "the chunk size is no power of two, or no whole blocks",
+                ));
             }
             let store = self.find_store(cow.dev())?;
             member.store = Some(match store {
@@ -658,4 +660,3 @@ impl fmt::Display for Kind {
         })
     }
 }
-

@@ -125,7 +125,9 @@ impl<C: Clone> Group<C> {
             .map(|(&id, _)| id)
             .collect();
         for id in stores {
-            let Some(store) = self.stores.get_mut(&id) else { continue };
+            let Some(store) = self.stores.get_mut(&id) else {
+                continue;
+            };
             match store.state {
                 State::Loading => {
                     store.after_load.push(number);

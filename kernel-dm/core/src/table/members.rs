@@ -108,11 +108,7 @@ impl<C: Clone> Table<C> {
     ///
     /// # Errors
     /// EINVAL when another table has the store, and its device is not suspended.
-    pub fn resume(
-        &self,
-        holder: DeviceId,
-        size: &dyn Fn(DeviceId) -> Option<u64>,
-    ) -> Result<MachineWork<C>, Errno> {
+    pub fn resume(&self, holder: DeviceId, size: &dyn Fn(DeviceId) -> Option<u64>) -> Result<MachineWork<C>, Errno> {
         let mut work = Vec::new();
         for member in self.members.iter().flatten() {
             let mut actions = Vec::new();

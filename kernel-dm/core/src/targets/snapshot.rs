@@ -82,7 +82,9 @@ struct Words {
 impl Words {
     fn parse(args: &Args<'_>, open: Open<'_>) -> Result<Self, Refusal> {
         if args.count() < 4 {
-            return Err(Refusal::invalid("not at least an origin, a store, its type and a chunk size"));
+            return Err(Refusal::invalid(
+                "not at least an origin, a store, its type and a chunk size",
+            ));
         }
         let (zeroes, passdown) = features(args.rest(4))?;
         let kind = kind(args.word(2)).ok_or_else(|| args::bad("type of a store", args.word(2)))?;

@@ -190,7 +190,13 @@ impl Reactor {
         self.start_own_with(own, component, bio, buffer);
     }
 
-    fn start_own_with(&mut self, own: Own, component: Component<Handle>, bio: Bio, buffer: Option<crate::buffer::Buffer>) {
+    fn start_own_with(
+        &mut self,
+        own: Own,
+        component: Component<Handle>,
+        bio: Bio,
+        buffer: Option<crate::buffer::Buffer>,
+    ) {
         let entry = self.frames.vacant_entry();
         let index = entry.key();
         entry.insert(Frame {
@@ -215,9 +221,7 @@ impl Reactor {
 
     /// I/O of a machine is complete.
     pub(super) fn own_done(&mut self, frame: Frame, own: Own) {
-        let Frame {
-            bio, error, buffer, ..
-        } = frame;
+        let Frame { bio, error, buffer, .. } = frame;
         match (error, own.then, buffer) {
             (None, Some((component, sector)), Some(buffer)) => {
                 let write = Bio {

@@ -20,8 +20,8 @@ use super::mapped::Entry;
 use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
-use crate::component::Handle;
 use crate::buffer::{Buffer, MAX_PAYLOAD, Pool, SMALL};
+use crate::component::Handle;
 use crate::present::{Answer, Channel, Received, Reply};
 
 /// Requests that are taken from one device before the next has its turn.
