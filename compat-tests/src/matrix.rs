@@ -18,10 +18,12 @@ const NAMED_CLIENTS: usize = 6;
 
 /// The lines of a record that say that a symbol was called (`+`) or, for data, used (`o`).
 ///
-/// A record is a sparse file of lines `FLAG CALLER SYMBOL VERSION` with a counter in its last eight bytes.
+/// A record is a sparse file of lines `FLAG CALLER SYMBOL VERSION`; its last eight bytes say how long they are.
 fn called(record: &[u8]) -> impl Iterator<Item = (String, Row)> {
-    record[..record.len().saturating_sub(8)]
-        .split(|&b| b == b'\n' || b == 0)
+    let used = record.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let used = usize::try_from(used).map_or(record.len(), |used| used.min(record.len()));
+    record[..used]
+        .split(|&b| b == b'\n')
         .filter_map(|line| {
             let line = std::str::from_utf8(line).ok()?;
             let [flag, caller, symbol, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
@@ -55,15 +57,27 @@ pub fn read_records(records: &Path) -> io::Result<Calls> {
     Ok(calls)
 }
 
+/// The calls that a page tells of.
+#[must_use]
+pub fn parse(page: &str) -> Calls {
+    let mut calls = Calls::new();
+    for line in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, symbol, _, tests, _] = cells[..] else { continue };
+        let Some((name, version)) = symbol.trim_matches('`').split_once('@') else { continue };
+        let row = (name.to_string(), version.trim_start_matches('@').to_string());
+        for group in tests.split("; ") {
+            let Some((group, names)) = group.split_once(": ") else { continue };
+            let tests = names.split(", ").map(|name| (group.to_string(), name.to_string()));
+            calls.entry(row.clone()).or_default().extend(tests);
+        }
+    }
+    calls
+}
+
 /// The rows of a table of the ABI below its heading.
 fn table(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().skip(1).map(|line| line.split('\t').collect())
-}
-
-/// Every row of `exports.tsv`.
-#[must_use]
-pub fn rows(exports: &str) -> Vec<Row> {
-    table(exports).map(|r| (r[0].to_string(), r[1].to_string())).collect()
 }
 
 /// The name of a row as binaries write it: `dm_x@@V` for what new programs are linked to, `dm_x@V` for old ones.
@@ -134,8 +148,9 @@ mod tests {
     #[test]
     fn only_calls_count() {
         let mut record = b"- lvm dm_a V2\n+ lvm dm_a Base\n".to_vec();
+        let used = record.len() as u64;
         record.extend([0; 100]);
-        record.extend(7_u64.to_le_bytes());
+        record.extend(used.to_le_bytes());
         let found: Vec<_> = called(&record).collect();
         assert_eq!(found, [("lvm".to_string(), ("dm_a".to_string(), "Base".to_string()))]);
     }

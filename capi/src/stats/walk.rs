@@ -5,17 +5,20 @@ use std::ffi::{c_int, c_uint};
 use libdevmapper::log_error;
 
 use super::select::{AREA, GROUP, NONE, REGION, SKIP_SINGLE_AREA};
-use super::stats::{Scope, Walk};
+use super::stats::{Region, Scope, Walk};
 use super::{change, dm_stats, read};
 
 /// `enum dm_stats_obj_type_e`
 const OBJECT_NONE: c_uint = 0;
 
 impl dm_stats {
-    /// The type of what ids mean.
+    /// The type of what ids mean. Regions behind the last one are nothing; those that are missing between others are not
+    /// told apart.
     fn object_type(&self, region: u64, area: u64) -> c_uint {
+        let last = self.stats.regions().last().map(Region::id);
         match self.scope(region, area) {
             None => OBJECT_NONE,
+            Some(Scope::Area { region, .. } | Scope::Region(region)) if last.is_none_or(|last| region > last) => OBJECT_NONE,
             Some(Scope::Area { .. }) => 1,
             Some(Scope::Region(_)) => 2,
             Some(Scope::Group(_) | Scope::GroupArea { .. }) => 3,

@@ -43,12 +43,19 @@ pub(super) fn execute(settings: &Settings, operation: &Operation, warn: bool) {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Owner {
     uid: u32,
     gid: u32,
     mode: u32,
 }
+
+/// What the kernel's own node has, and so a link to it.
+const KERNEL_OWNER: Owner = Owner {
+    uid: 0,
+    gid: 0,
+    mode: 0o600,
+};
 
 fn is_missing(error: &IoError) -> bool {
     error.kind() == ErrorKind::NotFound
@@ -106,7 +113,8 @@ fn add(path: &Path, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
     let is_kernel_node = |link: &Path| {
         std::fs::metadata(link).is_ok_and(|meta| meta.file_type().is_block_device() && meta.rdev() == number(dev))
     };
-    if let Some(link) = link.filter(|link| is_kernel_node(link)) {
+    // A link cannot have the owner and mode that the caller asked for.
+    if let Some(link) = link.filter(|link| owner == KERNEL_OWNER && is_kernel_node(link)) {
         match std::os::unix::fs::symlink(link, path) {
             Ok(()) => crate::log_debug!("Created {} -> {}", path.display(), link.display()),
             Err(e) => crate::log_sys_error!(path.display(), "symlink", e),
@@ -270,6 +278,12 @@ mod tests {
         run(&settings, "b", Action::Delete);
         run(&settings, "b", Action::Delete);
         assert!(at("b").symlink_metadata().is_err());
+        // An owner or mode that was asked for needs a node.
+        let Action::Add { dev, link, .. } = add else { unreachable!() };
+        run(&settings, "c", Action::Add { dev, uid: 12, gid: 34, mode: 0o640, link });
+        let meta = at("c").symlink_metadata().unwrap();
+        assert!(meta.file_type().is_block_device());
+        assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (12, 34, 0o640));
     }
 
     #[test]

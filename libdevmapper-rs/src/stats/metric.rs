@@ -125,7 +125,10 @@ impl Stats {
                 if throughput.trunc() == 0.0 || percents == 0.0 {
                     0.0
                 } else {
-                    1e9 * (percents / 1e6) / (100.0 * throughput)
+                    // In single precision, which reports with many digits show.
+                    #[allow(clippy::cast_possible_truncation, reason = "it is a whole number up to 100")]
+                    let share = percents as f32 / 1e6;
+                    1e9 * f64::from(share) / (100.0 * throughput)
                 }
             }
             Metric::Throughput => per_second(requests()),

@@ -546,7 +546,7 @@ fn service_time_and_utilization() {
     stats.set_sampling_interval_ns(10_000_000);
     let area = Scope::Area { region: 4, area: 0 };
     let time = stats.metric(Metric::ServiceTime, area).unwrap();
-    assert!((time - 1e9 * (50.0 / 1e6) / (100.0 * 1200.0)).abs() < 1e-12, "{time}");
+    assert_eq!(time, 1e9 * f64::from(50.0_f32 / 1e6) / (100.0 * 1200.0));
     stats.set_sampling_interval_ns(1_000_000);
     assert_eq!(stats.utilization(area), Some(Percent::HUNDRED));
 }
