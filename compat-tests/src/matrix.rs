@@ -22,13 +22,11 @@ const NAMED_CLIENTS: usize = 6;
 fn called(record: &[u8]) -> impl Iterator<Item = (String, Row)> {
     let used = record.last_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let used = usize::try_from(used).map_or(record.len(), |used| used.min(record.len()));
-    record[..used]
-        .split(|&b| b == b'\n')
-        .filter_map(|line| {
-            let line = std::str::from_utf8(line).ok()?;
-            let [flag, caller, symbol, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
-            (flag == "+" || flag == "o").then(|| (caller.to_string(), (symbol.to_string(), version.to_string())))
-        })
+    record[..used].split(|&b| b == b'\n').filter_map(|line| {
+        let line = std::str::from_utf8(line).ok()?;
+        let [flag, caller, symbol, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        (flag == "+" || flag == "o").then(|| (caller.to_string(), (symbol.to_string(), version.to_string())))
+    })
 }
 
 /// Reads what `scripts/matrix` left: in `records` one directory per group of tests, `c.NAME` for each C program.
@@ -64,10 +62,14 @@ pub fn parse(page: &str) -> Calls {
     for line in page.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let [_, symbol, _, tests, _] = cells[..] else { continue };
-        let Some((name, version)) = symbol.trim_matches('`').split_once('@') else { continue };
+        let Some((name, version)) = symbol.trim_matches('`').split_once('@') else {
+            continue;
+        };
         let row = (name.to_string(), version.trim_start_matches('@').to_string());
         for group in tests.split("; ") {
-            let Some((group, names)) = group.split_once(": ") else { continue };
+            let Some((group, names)) = group.split_once(": ") else {
+                continue;
+            };
             let tests = names.split(", ").map(|name| (group.to_string(), name.to_string()));
             calls.entry(row.clone()).or_default().extend(tests);
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use compat_tests::oracle::top;
-use gimli::{AttributeValue, DebuggingInformationEntry as Entry, EndianSlice, LittleEndian, Reader as _, Unit, UnitOffset};
+use gimli::{AttributeValue, DebuggingInformationEntry as Entry, EndianSlice, LittleEndian, Unit, UnitOffset};
 use object::{Object, ObjectSection};
 
 /// What our header has beyond Debian's 1.02.185 in types that both have, as abidiff tells it.
@@ -72,11 +72,17 @@ fn prototypes_and_layouts_of_debian() {
     let functions: Vec<String> = functions().into_iter().filter(|f| there.contains(f.as_str())).collect();
     let structs: BTreeSet<String> = table("layouts.tsv")
         .into_iter()
-        .filter(|r| r[1] != "opaque" && !r[0].starts_with("union ") && debian.contains(&format!(" {}{{", r[0].clone() + " ")))
+        .filter(|r| {
+            r[1] != "opaque" && !r[0].starts_with("union ") && debian.contains(&format!(" {}{{", r[0].clone() + " "))
+        })
         .map(|r| r[0].clone())
         .collect();
     let structs: Vec<String> = structs.into_iter().collect();
-    assert_eq!((functions.len(), structs.len()), SHARED, "functions and structures of Debian's header");
+    assert_eq!(
+        (functions.len(), structs.len()),
+        SHARED,
+        "functions and structures of Debian's header"
+    );
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("abi.c");
     std::fs::write(&source, variables(&functions, &structs)).unwrap();
@@ -84,12 +90,19 @@ fn prototypes_and_layouts_of_debian() {
     for (object, ours) in objects.iter().zip([false, true]) {
         compile(&source, ours, &["-fPIC", "-c"], object);
     }
-    let output = Command::new("abidiff").arg("--harmless").args(&objects).output().expect("abidiff (abigail-tools)");
+    let output = Command::new("abidiff")
+        .arg("--harmless")
+        .args(&objects)
+        .output()
+        .expect("abidiff (abigail-tools)");
     let report = String::from_utf8(output.stdout).unwrap();
     // Bits 0 and 1 are mistakes of use and of abidiff itself.
     assert_eq!(output.status.code().map(|c| c & 3), Some(0), "{report}");
     // Whatever is reported must be the insertion of a known constant.
-    let summary = format!("Variables changes summary: 0 Removed, {} Changed, 0 Added variable", ADDED.len());
+    let summary = format!(
+        "Variables changes summary: 0 Removed, {} Changed, 0 Added variable",
+        ADDED.len()
+    );
     assert!(report.contains(&summary), "{report}");
     for line in report.lines().map(str::trim) {
         let harmless = ["removed", "deletion", "offset changed", "size changed from", "has been"];
@@ -111,7 +124,12 @@ fn constants_of_debian() {
     let mut count = 0;
     for row in table("enums.tsv") {
         if there.contains(row[1].as_str()) {
-            writeln!(c, "  printf(\"{0} %lld %zu\\n\", (long long) {0}, sizeof({0}));", row[1]).unwrap();
+            writeln!(
+                c,
+                "  printf(\"{0} %lld %zu\\n\", (long long) {0}, sizeof({0}));",
+                row[1]
+            )
+            .unwrap();
             count += 1;
         }
     }
@@ -123,7 +141,11 @@ fn constants_of_debian() {
         if value.starts_with('"') {
             writeln!(c, "  printf(\"{name} %s\\n\", {name});").unwrap();
         } else {
-            writeln!(c, "  printf(\"{name} %lld %zu\\n\", (long long) {name}, sizeof({name}));").unwrap();
+            writeln!(
+                c,
+                "  printf(\"{name} %lld %zu\\n\", (long long) {name}, sizeof({name}));"
+            )
+            .unwrap();
         }
         count += 1;
     }
@@ -168,7 +190,7 @@ impl<'a> Debug<'a> {
     fn name(&self, unit: &Unit<Slice<'a>>, die: &Die<'a, '_>, at: gimli::DwAt) -> Option<String> {
         let value = die.attr_value(at).unwrap()?;
         let name = self.dwarf.attr_string(unit, value).unwrap();
-        Some(name.to_string_lossy().unwrap().into_owned())
+        Some(name.to_string_lossy().into_owned())
     }
 
     /// The class of what the `DW_AT_type` of an entry names.
@@ -177,7 +199,12 @@ impl<'a> Debug<'a> {
             return "void".into();
         };
         let ty = unit.entry(at).unwrap();
-        let size = || ty.attr_value(gimli::DW_AT_byte_size).unwrap().and_then(|v| v.udata_value()).unwrap_or(8);
+        let size = || {
+            ty.attr_value(gimli::DW_AT_byte_size)
+                .unwrap()
+                .and_then(|v| v.udata_value())
+                .unwrap_or(8)
+        };
         match ty.tag() {
             gimli::DW_TAG_pointer_type => "p".into(),
             gimli::DW_TAG_enumeration_type => format!("e{}", size()),
@@ -230,13 +257,17 @@ impl<'a> Debug<'a> {
             while let Some((_, die)) = entries.next_dfs().unwrap() {
                 match die.tag() {
                     gimli::DW_TAG_subprogram if die.attr_value(gimli::DW_AT_low_pc).unwrap().is_some() => {
-                        let name = self.name(&unit, die, gimli::DW_AT_linkage_name).or_else(|| self.name(&unit, die, gimli::DW_AT_name));
+                        let name = self
+                            .name(&unit, die, gimli::DW_AT_linkage_name)
+                            .or_else(|| self.name(&unit, die, gimli::DW_AT_name));
                         if let Some(name) = name.filter(|n| n.starts_with("dm_")) {
                             found.insert(name, self.signature(&unit, die.offset()));
                         }
                     }
                     gimli::DW_TAG_variable => {
-                        let Some(name) = self.name(&unit, die, gimli::DW_AT_name) else { continue };
+                        let Some(name) = self.name(&unit, die, gimli::DW_AT_name) else {
+                            continue;
+                        };
                         let Some(name) = name.strip_prefix("p_") else { continue };
                         let pointed = |die: &Die<'a, '_>| match die.attr_value(gimli::DW_AT_type).unwrap() {
                             Some(AttributeValue::UnitRef(at)) => at,
@@ -262,21 +293,39 @@ fn signatures(path: &Path) -> BTreeMap<String, Signature> {
 
 /// Our library with its debugging information.
 fn debug_library() -> PathBuf {
-    let dir = top().join("target/libdevmapper-dwarf");
-    let output = Command::new(top().join("scripts/build-lib")).arg("--debug").arg(&dir).output().unwrap();
-    assert!(output.status.success(), "build-lib: {}", String::from_utf8_lossy(&output.stderr));
+    let dir = top().join("target/libdevmapper-test");
+    let output = Command::new(top().join("scripts/build-lib"))
+        .arg("--debug")
+        .arg(&dir)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "build-lib: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     dir.join("libdevmapper.so.1.02.1")
 }
 
 #[test]
 fn the_library_takes_what_the_header_says() {
     let dir = tempfile::tempdir().unwrap();
-    let (source, object) = (dir.path().join("header.c"), dir.path().join("header.o"));
+    let (source, object) = (dir.path().join("header.c"), dir.path().join("header.so"));
     let functions = functions();
     std::fs::write(&source, variables(&functions, &[])).unwrap();
-    compile(&source, true, &["-c"], &object);
+    // Linked, since only then offsets into sections are filled in.
+    compile(&source, true, &["-shared", "-fPIC"], &object);
     let (header, library) = (signatures(&object), signatures(&debug_library()));
     assert_eq!(header.len(), functions.len());
+    // The walk over the types finds what is in them.
+    let sample = |name: &str| {
+        let (result, params) = &library[name];
+        format!("{result} {}", params.join(" "))
+    };
+    assert_eq!(sample("dm_task_set_sector"), "i4 p u8");
+    assert_eq!(sample("dm_percent_to_float"), "f4 i4");
+    assert_eq!(sample("dm_snprintf"), "i4 p u8 p ...");
+    assert_eq!(sample("dm_lib_release"), "void ");
     // An enumeration is an integer of its size on the other side.
     let same = |a: &Class, b: &Class| a == b || (a.starts_with('e') && a[1..] == b[1..] && "iue".contains(&b[..1]));
     let mut wrong = String::new();

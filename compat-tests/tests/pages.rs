@@ -9,7 +9,10 @@ fn matrix_has_every_row_and_a_test_for_it() {
     let read = |path: &str| std::fs::read_to_string(top().join(path)).unwrap();
     let page = read("compat-tests/MATRIX.md");
     let calls = matrix::parse(&page);
-    assert_eq!(matrix::render(&read("capi/abi/exports.tsv"), &read("capi/abi/clients.tsv"), &calls), page);
+    assert_eq!(
+        matrix::render(&read("capi/abi/exports.tsv"), &read("capi/abi/clients.tsv"), &calls),
+        page
+    );
     assert!(!page.contains("No test calls"), "{page}");
 }
 
