@@ -18,7 +18,9 @@ impl dm_stats {
         let last = self.stats.regions().last().map(Region::id);
         match self.scope(region, area) {
             None => OBJECT_NONE,
-            Some(Scope::Area { region, .. } | Scope::Region(region)) if last.is_none_or(|last| region > last) => OBJECT_NONE,
+            Some(Scope::Area { region, .. } | Scope::Region(region)) if last.is_none_or(|last| region > last) => {
+                OBJECT_NONE
+            }
             Some(Scope::Area { .. }) => 1,
             Some(Scope::Region(_)) => 2,
             Some(Scope::Group(_) | Scope::GroupArea { .. }) => 3,

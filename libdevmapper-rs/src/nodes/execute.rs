@@ -279,8 +279,20 @@ mod tests {
         run(&settings, "b", Action::Delete);
         assert!(at("b").symlink_metadata().is_err());
         // An owner or mode that was asked for needs a node.
-        let Action::Add { dev, link, .. } = add else { unreachable!() };
-        run(&settings, "c", Action::Add { dev, uid: 12, gid: 34, mode: 0o640, link });
+        let Action::Add { dev, link, .. } = add else {
+            unreachable!()
+        };
+        run(
+            &settings,
+            "c",
+            Action::Add {
+                dev,
+                uid: 12,
+                gid: 34,
+                mode: 0o640,
+                link,
+            },
+        );
         let meta = at("c").symlink_metadata().unwrap();
         assert!(meta.file_type().is_block_device());
         assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (12, 34, 0o640));
