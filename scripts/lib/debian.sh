@@ -23,6 +23,18 @@ debian_release() {
   "${debian_apt[@]}" update
 }
 
+# debian_lacking TREE PACKAGE...: the packages and those that they need, as far as this machine lacks them, unpacked into
+# TREE; made once.
+debian_lacking() {
+  local tree=$1 work=$1.work; shift
+  [ ! -e "$tree.ok" ] || return 0
+  rm -rf "$tree" "$work"; mkdir -p "$work/archives/partial"
+  apt-get -qq -o APT::Sandbox::User=root -o "Dir::Cache::archives=$work/archives" -o APT::Install-Recommends=false --download-only -y install "$@" \
+    >"$work/log" 2>&1 || { tail -5 "$work/log" >&2; return 1; }
+  debian_unpack "$tree" "$work"/archives/*.deb
+  rm -rf "$work"; touch "$tree.ok"
+}
+
 # debian_unpack TREE DEB...: unpacks packages into TREE, where bin, sbin and lib are usr's as on an installed system.
 debian_unpack() {
   local tree=$1 deb dir; shift
