@@ -6,6 +6,7 @@
 
 pub mod bitset;
 pub mod config;
+pub mod errno;
 pub mod error;
 pub mod files;
 pub mod hash;

@@ -57,6 +57,8 @@ pub struct Operation {
     pub name: BString,
     /// What is done.
     pub action: Action,
+    /// Major number of the character node `rNAME` that goes with it; none where there are no such nodes.
+    pub twin: Option<u32>,
     /// Udev should have done it: a warning is due if it has not.
     pub verify: bool,
     /// Udev is trusted to do it: nothing is done.
@@ -196,6 +198,7 @@ mod tests {
         Operation {
             name: name.into(),
             action,
+            twin: None,
             verify: false,
             trust: false,
         }

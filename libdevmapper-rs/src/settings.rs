@@ -40,7 +40,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             dm_dir: format!("/dev/{DM_DIR}").into(),
-            sysfs_dir: "/sys/".into(),
+            // Elsewhere /sys is something else, if it is there: on NetBSD the kernel's sources.
+            sysfs_dir: if cfg!(target_os = "linux") {
+                "/sys/".into()
+            } else {
+                BString::default()
+            },
             uuid_prefix: "LVM-".into(),
             mangling: Mode::Auto,
         }

@@ -1,6 +1,9 @@
 //! Questions answered by sysfs and /proc: names, holders, mounts.
 
+#[cfg_attr(target_os = "netbsd", allow(dead_code, reason = "there is no mountinfo to read"))]
 mod mounts;
+#[cfg(target_os = "netbsd")]
+mod netbsd;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,6 +18,13 @@ use crate::task::{DevNo, Task, TaskType};
 
 pub use mounts::{Mount, has_mounted_fs, read_mountinfo};
 
+/// The block devices that filesystems are mounted from.
+#[cfg(target_os = "netbsd")]
+pub(crate) fn mounted_devices() -> Vec<DevNo> {
+    let mounted = netbsd::mounted().into_iter().map(|mounted| mounted.dev);
+    mounted.filter(|dev| *dev != DevNo::default()).collect()
+}
+
 /// The name of a block device: for a mapped device the one it was created with, unless the kernel's is preferred;
 /// for others the kernel's (`dm-0`, `sda1`). It is not unmangled.
 ///
@@ -22,6 +32,14 @@ pub use mounts::{Mount, has_mounted_fs, read_mountinfo};
 /// There is no such device, or sysfs must not be used; only debug messages say so.
 pub fn device_name(library: &Arc<Library>, dev: DevNo, prefer_kernel: bool) -> Result<BString> {
     let settings = library.settings();
+    #[cfg(target_os = "netbsd")]
+    {
+        let mapped = (!prefer_kernel && library.is_dm_major(dev.major)).then(|| engine_name(library, dev));
+        let name = mapped.flatten().or_else(|| netbsd::node_name(dev));
+        if let Some(name) = name {
+            return Ok(name);
+        }
+    }
     if settings.sysfs_dir.is_empty() {
         return Err(Error::NotFound("sysfs".into()));
     }
@@ -88,7 +106,11 @@ fn kernel_name(settings: &Settings, dev: DevNo) -> Option<BString> {
 
 /// Whether other block devices use this one.
 #[must_use]
-pub fn has_holders(library: &Library, dev: DevNo) -> bool {
+pub fn has_holders(library: &Arc<Library>, dev: DevNo) -> bool {
+    #[cfg(target_os = "netbsd")]
+    if netbsd::has_holders(library, dev) {
+        return true;
+    }
     let Some(holders) = library.settings().sysfs(format!("dev/block/{dev}/holders")) else {
         return false;
     };

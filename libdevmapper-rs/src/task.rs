@@ -38,6 +38,10 @@ use names::Name;
 use reply::Reply;
 pub use reply::{DeviceEntry, Info, TargetVersion};
 
+/// Group of new nodes where the program sets none: on NetBSD `operator`.
+const NODE_GID: u32 = if cfg!(target_os = "netbsd") { 5 } else { 0 };
+/// Permissions of new nodes where the program sets none.
+const NODE_MODE: u32 = if cfg!(target_os = "netbsd") { 0o640 } else { 0o600 };
 /// Read-ahead value: leave it alone.
 pub const READ_AHEAD_AUTO: u32 = u32::MAX;
 /// Read-ahead value: no read-ahead.
@@ -210,8 +214,8 @@ impl Task {
             minor: -1,
             allow_default_major: true,
             uid: 0,
-            gid: 0,
-            mode: 0o600,
+            gid: NODE_GID,
+            mode: NODE_MODE,
             options: Options::default(),
             event_nr: 0,
             cookie_set: false,
@@ -242,7 +246,7 @@ impl Task {
     /// The driver's errno for the last request of this task; 0 after success, and when nothing was sent.
     #[must_use]
     pub fn errno(&self) -> i32 {
-        self.errno
+        crate::errno::to_system(Errno(self.errno))
     }
 
     /// The device's state. `None` before a successful run.

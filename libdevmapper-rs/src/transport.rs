@@ -4,6 +4,8 @@
 //! is decided at first use, see [`select()`].
 
 mod linux;
+#[cfg(target_os = "netbsd")]
+mod netbsd;
 pub mod plist;
 mod select;
 pub mod socket;

@@ -1,10 +1,11 @@
 //! Carrying out node operations.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
 use std::io::{Error as IoError, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, SFlag, mknod};
@@ -17,7 +18,59 @@ use crate::transport::with_umask;
 
 /// Carries out one operation; failures are logged. With `warn`, udev should have done it.
 pub(super) fn execute(settings: &Settings, operation: &Operation, warn: bool) {
-    let path = settings.node_path(&operation.name);
+    one(settings, operation, Kind::Block, warn);
+    if let Some(major) = operation.twin {
+        one(settings, operation, Kind::Character(major), warn);
+    }
+}
+
+/// What kind a node is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Block,
+    /// The character twin of a block node, with its own major number.
+    Character(u32),
+}
+
+impl Kind {
+    fn fits(self, meta: &Metadata) -> bool {
+        match self {
+            Kind::Block => meta.file_type().is_block_device(),
+            Kind::Character(_) => meta.file_type().is_char_device(),
+        }
+    }
+
+    fn flag(self) -> SFlag {
+        match self {
+            Kind::Block => SFlag::S_IFBLK,
+            Kind::Character(_) => SFlag::S_IFCHR,
+        }
+    }
+
+    fn number(self, dev: DevNo) -> u64 {
+        match self {
+            Kind::Block => libc::makedev(dev.major, dev.minor),
+            Kind::Character(major) => libc::makedev(major, dev.minor),
+        }
+    }
+
+    /// The path of the node: that of a twin has an `r` before the name.
+    fn path(self, settings: &Settings, name: &[u8]) -> PathBuf {
+        let path = settings.node_path(name);
+        match (self, path.file_name()) {
+            (Kind::Character(_), Some(last)) => {
+                let mut twin = OsString::from("r");
+                twin.push(last);
+                path.with_file_name(twin)
+            }
+            _ => path,
+        }
+    }
+}
+
+/// Carries out an operation on the block node or its twin.
+fn one(settings: &Settings, operation: &Operation, kind: Kind, warn: bool) {
+    let path = kind.path(settings, &operation.name);
     match &operation.action {
         Action::Add {
             dev,
@@ -31,12 +84,15 @@ pub(super) fn execute(settings: &Settings, operation: &Operation, warn: bool) {
                 gid: *gid,
                 mode: *mode,
             };
-            add(&path, *dev, owner, link.as_deref(), warn);
+            let link = link.as_deref().filter(|_| kind == Kind::Block);
+            add(&path, kind, *dev, owner, link, warn);
         }
-        Action::Delete => {
-            delete(&path, warn);
-        }
-        Action::Rename { to } => rename(&path, &settings.node_path(to), warn),
+        // Where nodes have twins, the twin of one device may be called like another device.
+        Action::Delete if operation.twin.is_some() && is_other(&path, kind) => {}
+        Action::Delete => delete(&path, warn),
+        Action::Rename { .. } if operation.twin.is_some() && is_other(&path, kind) => {}
+        Action::Rename { to } => rename(&path, &kind.path(settings, to), kind, warn),
+        Action::ReadAhead { .. } if kind != Kind::Block => {}
         Action::ReadAhead { dev, value, flags } => {
             read_ahead::set(settings, operation.name.as_ref(), *dev, *value, *flags)
         }
@@ -61,18 +117,24 @@ fn is_missing(error: &IoError) -> bool {
     error.kind() == ErrorKind::NotFound
 }
 
-fn number(dev: DevNo) -> u64 {
-    libc::makedev(dev.major, dev.minor)
+/// Whether there is something else than a node of this kind.
+fn is_other(path: &Path, kind: Kind) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| !kind.fits(&meta))
 }
 
-fn refuse_non_block(path: &Path) {
-    crate::log_error!("A non-block device file at '{}' is already present", path.display());
+fn refuse_other(path: &Path, kind: Kind) {
+    match kind {
+        Kind::Block => crate::log_error!("A non-block device file at '{}' is already present", path.display()),
+        Kind::Character(_) => {
+            crate::log_error!("A non-character device file at '{}' is already present", path.display());
+        }
+    }
 }
 
-fn add(path: &Path, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
+fn add(path: &Path, kind: Kind, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
     match std::fs::metadata(path) {
-        Ok(meta) if !meta.file_type().is_block_device() => return refuse_non_block(path),
-        Ok(meta) if meta.rdev() == number(dev) => {
+        Ok(meta) if !kind.fits(&meta) => return refuse_other(path, kind),
+        Ok(meta) if meta.rdev() == kind.number(dev) => {
             crate::log_debug!("Node {} is already there.", path.display());
             return;
         }
@@ -111,7 +173,7 @@ fn add(path: &Path, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
         return;
     }
     let is_kernel_node = |link: &Path| {
-        std::fs::metadata(link).is_ok_and(|meta| meta.file_type().is_block_device() && meta.rdev() == number(dev))
+        std::fs::metadata(link).is_ok_and(|meta| Kind::Block.fits(&meta) && meta.rdev() == Kind::Block.number(dev))
     };
     // A link cannot have the owner and mode that the caller asked for.
     if let Some(link) = link.filter(|link| owner == KERNEL_OWNER && is_kernel_node(link)) {
@@ -122,7 +184,7 @@ fn add(path: &Path, dev: DevNo, owner: Owner, link: Option<&Path>, warn: bool) {
         return;
     }
     let mode = Mode::from_bits_truncate(owner.mode);
-    match with_umask(0, || mknod(path, SFlag::S_IFBLK, mode, number(dev))) {
+    match with_umask(0, || mknod(path, kind.flag(), mode, kind.number(dev))) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(e) => {
             crate::log_error!("{}: mknod for {dev} failed: {}", path.display(), e.desc());
@@ -158,10 +220,10 @@ fn delete(path: &Path, warn: bool) {
     }
 }
 
-fn rename(old: &Path, new: &Path, warn: bool) {
+fn rename(old: &Path, new: &Path, kind: Kind, warn: bool) {
     let old_is_there = std::fs::symlink_metadata(old).is_ok();
     match std::fs::metadata(new) {
-        Ok(meta) if !meta.file_type().is_block_device() => return refuse_non_block(new),
+        Ok(meta) if !kind.fits(&meta) => return refuse_other(new, kind),
         Ok(_) if !old_is_there => return,
         Ok(_) if warn => {
             crate::log_warn!(
@@ -243,6 +305,7 @@ mod tests {
             &Operation {
                 name: name.into(),
                 action,
+                twin: None,
                 verify: false,
                 trust: false,
             },
@@ -296,6 +359,60 @@ mod tests {
         let meta = at("c").symlink_metadata().unwrap();
         assert!(meta.file_type().is_block_device());
         assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (12, 34, 0o640));
+    }
+
+    #[test]
+    fn twins_go_with_their_nodes() {
+        if !nix::unistd::geteuid().is_root() {
+            eprintln!("making nodes takes root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(dir.path());
+        let run = |name: &str, action| {
+            let operation = Operation {
+                name: name.into(),
+                action,
+                twin: Some(194),
+                verify: false,
+                trust: false,
+            };
+            execute(&settings, &operation, false);
+        };
+        let add = |minor| Action::Add {
+            dev: DevNo { major: 169, minor },
+            uid: 0,
+            gid: 5,
+            mode: 0o640,
+            link: None,
+        };
+        let node = |name: &str| {
+            let meta = std::fs::symlink_metadata(dir.path().join(name)).ok()?;
+            let kind = if meta.file_type().is_char_device() { 'c' } else { 'b' };
+            let dev = meta.rdev();
+            Some((
+                kind,
+                libc::major(dev),
+                libc::minor(dev),
+                meta.gid(),
+                meta.mode() & 0o7777,
+            ))
+        };
+        run("a", add(3));
+        assert_eq!(node("a"), Some(('b', 169, 3, 5, 0o640)));
+        assert_eq!(node("ra"), Some(('c', 194, 3, 5, 0o640)));
+        run("a", Action::Rename { to: "b".into() });
+        assert_eq!((node("a"), node("ra")), (None, None));
+        assert_eq!(node("rb"), Some(('c', 194, 3, 5, 0o640)));
+        // A device called like a twin: what is there stays, and goes with its own device.
+        run("rb", add(4));
+        assert_eq!(node("rb"), Some(('c', 194, 3, 5, 0o640)));
+        assert_eq!(node("rrb"), Some(('c', 194, 4, 5, 0o640)));
+        run("rb", Action::Delete);
+        assert_eq!(node("rb"), Some(('c', 194, 3, 5, 0o640)));
+        assert_eq!(node("rrb"), None);
+        run("b", Action::Delete);
+        assert_eq!((node("b"), node("rb")), (None, None));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Read-ahead of block devices, in sectors of 512 bytes: by sysfs, else by ioctl on the node.
+//!
+//! NetBSD's block devices have no read-ahead of their own (filesystems and the page cache read ahead by what they see):
+//! setting one does nothing, and what there is is 0.
 
+#[cfg(target_os = "linux")]
 use std::fs::File;
+#[cfg(target_os = "linux")]
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +14,7 @@ use bstr::BStr;
 use crate::settings::Settings;
 use crate::task::{DevNo, READ_AHEAD_AUTO, READ_AHEAD_MINIMUM};
 
+#[cfg(target_os = "linux")]
 mod raw {
     nix::ioctl_read_bad!(blkraget, 0x1263, libc::c_long);
     nix::ioctl_write_int_bad!(blkraset, 0x1262);
@@ -35,6 +41,12 @@ pub fn get(settings: &Settings, name: &BStr, dev: DevNo) -> Option<u32> {
     get_by_node(&settings.node_path(name))
 }
 
+#[cfg(not(target_os = "linux"))]
+fn get_by_node(_node: &Path) -> Option<u32> {
+    Some(0)
+}
+
+#[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "ioctl")]
 fn get_by_node(node: &Path) -> Option<u32> {
     let file = File::open(node)
@@ -79,6 +91,12 @@ pub(super) fn set(settings: &Settings, name: &BStr, dev: DevNo, value: u32, flag
     set_by_node(&settings.node_path(name), value);
 }
 
+#[cfg(not(target_os = "linux"))]
+fn set_by_node(node: &Path, value: u32) {
+    crate::log_debug!("{}: this system has no read ahead to set to {value}", node.display());
+}
+
+#[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "ioctl")]
 fn set_by_node(node: &Path, value: u32) {
     let Ok(value) = i32::try_from(value) else {

@@ -123,8 +123,54 @@ fn read_from(library: &Arc<Library>, path: &Path, mut each: impl FnMut(&Mount) -
 ///
 /// # Errors
 /// The file cannot be read or understood, or `each` returned false.
+#[cfg(not(target_os = "netbsd"))]
 pub fn read_mountinfo(library: &Arc<Library>, each: impl FnMut(&Mount) -> bool) -> Result<()> {
     read_from(library, Path::new(MOUNTINFO), each)
+}
+
+/// Calls `each` for each mounted filesystem until it returns false. The lines are made up in the form of Linux's file,
+/// from what getmntinfo(3) tells.
+///
+/// # Errors
+/// `each` returned false.
+#[cfg(target_os = "netbsd")]
+pub fn read_mountinfo(_library: &Arc<Library>, mut each: impl FnMut(&Mount) -> bool) -> Result<()> {
+    for (number, mounted) in super::netbsd::mounted().into_iter().enumerate() {
+        let super::netbsd::Mounted {
+            dev,
+            from,
+            target,
+            kind,
+        } = mounted;
+        let line = format!(
+            "{} 0 {dev} / {} rw - {kind} {} rw",
+            number + 1,
+            encode(&target),
+            encode(&from)
+        );
+        let mount = Mount {
+            line: line.into(),
+            dev,
+            target,
+        };
+        if !each(&mount) {
+            return Err(Error::Invalid("reading of mounts was stopped".into()));
+        }
+    }
+    Ok(())
+}
+
+/// Encodes what parts the fields of a line.
+#[cfg(any(target_os = "netbsd", test))]
+fn encode(text: &BString) -> BString {
+    let mut out = BString::default();
+    for &byte in text.iter() {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+    out
 }
 
 /// Whether a filesystem on this device is mounted, in this or another mount namespace as far as sysfs shows.
@@ -175,6 +221,7 @@ mod tests {
         assert_eq!(parse(b"36 35"), None);
         assert_eq!(decode(b"a\\9\\04"), "a\\9\\04");
         assert_eq!(decode(b"\\777"), "\\777");
+        assert_eq!(decode(&encode(&"a b\\c\td".into())), "a b\\c\td");
     }
 
     #[test]

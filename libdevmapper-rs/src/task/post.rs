@@ -66,6 +66,7 @@ impl Task {
             self.library.nodes.push(Operation {
                 name: name.clone(),
                 action,
+                twin: transport.char_major(),
                 verify,
                 trust,
             });

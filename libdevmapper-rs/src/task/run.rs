@@ -175,7 +175,7 @@ impl Task {
         } else {
             String::new()
         };
-        let reason = nix::errno::Errno::from_raw(errno.0);
+        let reason = nix::errno::Errno::from_raw(crate::errno::to_system(errno));
         let reason = match reason {
             nix::errno::Errno::UnknownErrno => format!("Unknown error {}", errno.0),
             known => known.desc().into(),

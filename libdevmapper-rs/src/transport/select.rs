@@ -19,6 +19,9 @@ pub const UDMD_SOCKET: &str = "/run/udmd/control";
 pub enum Choice {
     /// The control node of the kernel.
     Linux,
+    /// The control node of NetBSD's kernel.
+    #[cfg(target_os = "netbsd")]
+    NetBsd,
     /// The daemon at this socket.
     Udmd(PathBuf),
     /// Whoever speaks property lists at this socket.
@@ -41,6 +44,8 @@ fn choose(
             return Ok((Choice::Plist(OsStr::from_bytes(path).into()), "the environment says so"));
         }
         return match (value.as_bytes(), path) {
+            #[cfg(target_os = "netbsd")]
+            (b"netbsd", _) => Ok((Choice::NetBsd, "the environment says so")),
             (b"linux", _) => Ok((Choice::Linux, "the environment says so")),
             (b"udmd", _) => Ok((Choice::Udmd(socket.into()), "the environment says so")),
             (_, Some(path)) => Ok((Choice::Udmd(OsStr::from_bytes(path).into()), "the environment says so")),
@@ -55,6 +60,18 @@ fn choose(
             }
         };
     }
+    #[cfg(target_os = "netbsd")]
+    {
+        // The driver's module is loaded when its node is opened.
+        let _ = (kernel_has_dm, socket);
+        Ok((Choice::NetBsd, "this is NetBSD"))
+    }
+    #[cfg(not(target_os = "netbsd"))]
+    by_what_is_there(kernel_has_dm, socket)
+}
+
+#[cfg(not(target_os = "netbsd"))]
+fn by_what_is_there(kernel_has_dm: impl FnOnce() -> bool, socket: &Path) -> Result<(Choice, &'static str)> {
     if kernel_has_dm() {
         return Ok((Choice::Linux, "the kernel has device-mapper"));
     }
@@ -86,6 +103,11 @@ pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
             crate::log_debug!("Using udmd at {}: {reason}.", path.display());
             Ok(Arc::new(Udmd::connect(path)?))
         }
+        #[cfg(target_os = "netbsd")]
+        Choice::NetBsd => {
+            crate::log_debug!("Using NetBSD's device-mapper: {reason}.");
+            super::netbsd::open(dm_dir)
+        }
         Choice::Plist(path) => {
             crate::log_debug!("Using property lists at {}: {reason}.", path.display());
             Ok(Arc::from(plist::connect(path)?))
@@ -99,6 +121,11 @@ pub(crate) fn is_dm_major(major: u32) -> bool {
     let setting = std::env::var_os(ENVIRONMENT);
     match choose(setting, linux::kernel_has_dm, Path::new(UDMD_SOCKET)) {
         Ok((Choice::Udmd(_), _)) => major == socket::LOOP_MAJOR,
+        #[cfg(target_os = "netbsd")]
+        Ok((Choice::NetBsd, _)) => {
+            static NETBSD: OnceLock<u32> = OnceLock::new();
+            major == *NETBSD.get_or_init(super::netbsd::block_major)
+        }
         Ok((Choice::Plist(path), _)) => {
             // Who listens there is not known before it is asked.
             static PEER: OnceLock<Option<u32>> = OnceLock::new();

@@ -128,9 +128,7 @@ fn size_of(_file: &File) -> Option<u64> {
 fn system_uses(dev: DevNo, name: &[u8]) -> bool {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let mounted = crate::sysfs::mounted_devices()
-        .iter()
-        .any(|(mounted, _)| *mounted == dev);
+    let mounted = crate::sysfs::mounted_devices().contains(&dev);
     let node = Path::new("/dev/mapper").join(OsStr::from_bytes(name));
     let open = || {
         File::options()
