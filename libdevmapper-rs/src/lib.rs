@@ -29,5 +29,6 @@ pub mod transport;
 pub mod tree;
 pub mod udev;
 pub mod units;
+mod wiped;
 
 pub use error::Error;

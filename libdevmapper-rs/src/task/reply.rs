@@ -2,9 +2,9 @@
 
 use bstr::{BStr, BString, ByteSlice};
 use dm_abi::ioctl::{HEADER_SIZE, Header, flag, reply};
-use zeroize::Zeroizing;
 
 use super::{DevNo, Target};
+use crate::wiped::Wiped;
 
 /// The state of a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct TargetVersion {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) header: Header,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Wiped,
     pub(super) name: BString,
     pub(super) raw_name: BString,
     pub(super) uuid: BString,
@@ -72,7 +72,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// Takes a buffer that the driver filled. `None` when it is shorter than a header.
-    pub(super) fn new(buffer: Zeroizing<Vec<u8>>) -> Option<Self> {
+    pub(super) fn new(buffer: Wiped) -> Option<Self> {
         let header = Header::read(&buffer)?;
         let raw_name = BString::from(header.name());
         Some(Self {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Task, TaskType};
 use crate::error::{Error, Result};
+use crate::wiped::Wiped;
 
 /// Smallest buffer for types with large replies, in bytes.
 const LARGE: usize = 16 * 1024;
@@ -170,7 +171,7 @@ impl Task {
         kind: TaskType,
         dm_major: Option<u32>,
         growth: u32,
-    ) -> Result<(Header, Zeroizing<Vec<u8>>)> {
+    ) -> Result<(Header, Wiped)> {
         if let Some(conflict) = self.conflict() {
             return Err(refuse(conflict));
         }
@@ -204,7 +205,7 @@ impl Task {
         {
             return Err(refuse("Device UUID too long."));
         }
-        let mut buffer = Zeroizing::new(vec![0; size as usize]);
+        let mut buffer = Wiped::new(vec![0; size as usize]);
         let written = header.write(&mut buffer);
         match buffer
             .get_mut(HEADER_SIZE..)

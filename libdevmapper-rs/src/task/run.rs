@@ -7,13 +7,13 @@ use std::time::Duration;
 use bstr::BString;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Header, flag};
-use zeroize::Zeroizing;
 
 use super::reply::Reply;
 use super::{Task, TaskType};
 use crate::error::{Error, Result};
 use crate::log::Raw;
 use crate::transport::{Failure, Transport};
+use crate::wiped::Wiped;
 
 /// Further attempts to remove a device that is open.
 const REMOVE_RETRIES: u32 = 25;
@@ -110,13 +110,7 @@ impl Task {
     }
 
     /// One ioctl, with the retries of REMOVE.
-    fn send(
-        &mut self,
-        kind: TaskType,
-        header: &Header,
-        mut buffer: Zeroizing<Vec<u8>>,
-        transport: &dyn Transport,
-    ) -> Result<Reply> {
+    fn send(&mut self, kind: TaskType, header: &Header, mut buffer: Wiped, transport: &dyn Transport) -> Result<Reply> {
         let mut attempt = 0;
         let result = loop {
             let result = transport.ioctl(kind.command().number(), &mut buffer);
