@@ -1,7 +1,9 @@
 //! Shared helpers of the comparison tests.
 
 pub mod data;
+pub mod engine;
 pub mod matrix;
 pub mod oracle;
 pub mod requests;
+pub mod rump;
 pub mod sequences;

@@ -3,12 +3,11 @@
 
 use std::fmt::Write as _;
 
+use compat_tests::engine;
 use compat_tests::oracle;
-use compat_tests::requests::{answer, flag, hex, unhex};
+use compat_tests::requests::{flag, hex, unhex};
 use compat_tests::sequences::{Sequence, by_hand, generated};
-use dm_core::control::{Control, Outcome};
-use dm_sim::disk::Disk;
-use dm_sim::host::Sim;
+use dm_sim::host::Numbers;
 
 /// Answers of the kernel, one list per sequence.
 fn ask_linux(sequences: &[Sequence]) -> Vec<Vec<String>> {
@@ -45,46 +44,6 @@ fn ask_linux(sequences: &[Sequence]) -> Vec<Vec<String>> {
         }
     }
     lists
-}
-
-/// Answers of the engine in the simulator, each with the reason when it refused a table.
-fn ask_engine(sequence: &Sequence) -> Vec<(String, Option<String>)> {
-    let mut sim = Sim::new();
-    for minor in 0..16 {
-        sim.add_disk(
-            1,
-            minor,
-            &format!("/dev/ram{minor}"),
-            Disk::new(131_072).without_discard(),
-        );
-    }
-    for path in ["/dev/null", "/etc"] {
-        sim.add_other_path(path);
-    }
-    let mut control = Control::new(sim);
-    sequence
-        .requests
-        .iter()
-        .map(|request| {
-            let refusals = control.host().refusals().len();
-            let mut buffer = request.buffer.clone();
-            let mut outcome = control.request(request.nr, &mut buffer);
-            let mut turns = 0;
-            let result = loop {
-                match outcome {
-                    Outcome::Done(result) => break result,
-                    Outcome::Wait(ticket, awaited) => {
-                        turns += 1;
-                        assert!(turns < 100, "{request:?} waits for ever for {awaited:?}");
-                        control.host_mut().run();
-                        outcome = control.proceed(ticket, Ok(()), &mut buffer);
-                    }
-                }
-            };
-            let reason = control.host().refusals().get(refusals).cloned();
-            (answer(result.err().map_or(0, |errno| errno.0), &buffer), reason)
-        })
-        .collect()
 }
 
 /// What the engine refuses and Linux lets pass: a component that ends before the mapping does (Linux looks at sizes only
@@ -139,7 +98,7 @@ fn compare(sequences: &[Sequence]) {
             "{}: an answer for each request",
             sequence.name
         );
-        let engine = ask_engine(sequence);
+        let engine = engine::answers(sequence, Numbers::default());
         for (i, ((request, linux), (engine, refusal))) in sequence.requests.iter().zip(&linux).zip(&engine).enumerate()
         {
             let stricter = |reason: &String| STRICTER.iter().any(|text| reason.contains(text));

@@ -6,7 +6,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use dm_abi::errno::Errno;
-use dm_abi::ioctl::Command;
+use dm_abi::ioctl::{Command, Header, flag};
 use dm_abi::plist::serve::{Ended, Served};
 use dm_core::control::{Awaited, Control, Outcome};
 use dm_core::host::DeviceId;
@@ -146,10 +146,13 @@ pub unsafe extern "C" fn dmrs_ioctl(
 ) -> c_int {
     // SAFETY: the caller's.
     let buffer = unsafe { core::slice::from_raw_parts_mut(buffer, length) };
+    // The engine wipes what may hold keys, and the client's copy goes with it.
+    let secure = Header::read(buffer).is_some_and(|header| header.flags & flag::SECURE_DATA != 0);
     let result = permit(number, privileged).and_then(|()| run(number, buffer));
     // On failure the version went into the buffer, as on Linux.
     let (answer, bytes) = match result {
         Ok(bytes) => (0, bytes),
+        Err(errno) if secure => (to_native(errno), length),
         Err(errno) => (to_native(errno), length.min(12)),
     };
     // SAFETY: the caller's.

@@ -13,8 +13,26 @@ use dm_core::volume::Volume;
 use crate::disk::Disk;
 use crate::io::{Request, RequestId, Work};
 
-/// Major number of the mapped devices.
+/// Major number of the mapped devices, unless set otherwise.
 pub const MAJOR: u32 = 254;
+
+/// How a host numbers its mapped devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Major number.
+    pub major: u32,
+    /// The lowest minor number that a device can have.
+    pub first_minor: u32,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self {
+            major: MAJOR,
+            first_minor: 0,
+        }
+    }
+}
 
 /// An open disk. The disk counts its openings by counting these.
 #[derive(Clone, Debug)]
@@ -95,6 +113,7 @@ pub struct Sim {
     /// What machines want to know of pieces that they let go, by the piece's offset.
     pub(crate) reports: BTreeMap<(RequestId, u64), (SharedMachine<Handle>, Token)>,
     configure_error: Option<Errno>,
+    numbers: Numbers,
 }
 
 impl Sim {
@@ -102,6 +121,15 @@ impl Sim {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A machine without devices that numbers its mapped devices as another host does.
+    #[must_use]
+    pub fn with_numbers(numbers: Numbers) -> Self {
+        Self {
+            numbers,
+            ..Self::default()
+        }
     }
 
     /// Plugs in a disk, which `path` names too.
@@ -346,7 +374,7 @@ impl Host for Sim {
             DevSpec::Path(path) if self.other_paths.contains(path) => return Err(Errno::ENOTBLK),
             DevSpec::Path(path) => *self.paths.get(path).ok_or(Errno::ENOENT)?,
         };
-        if dev.major == MAJOR {
+        if dev.major == self.numbers.major {
             return self.find(dev).map(Found::Mapped).ok_or(Errno::ENXIO);
         }
         let (disk, handle) = self.disks.get(&dev).ok_or(Errno::ENXIO)?;
@@ -363,13 +391,14 @@ impl Host for Sim {
     }
 
     fn create(&mut self, id: DeviceId, minor: Option<u32>) -> Result<DevNo, Errno> {
-        let taken = |minor| self.find(DevNo { major: MAJOR, minor }).is_some();
+        let Numbers { major, first_minor } = self.numbers;
+        let taken = |minor| self.find(DevNo { major, minor }).is_some();
         let minor = match minor {
-            Some(minor) if taken(minor) => return Err(Errno::ENXIO),
+            Some(minor) if taken(minor) || minor < first_minor => return Err(Errno::ENXIO),
             Some(minor) => minor,
-            None => (0..).find(|&minor| !taken(minor)).ok_or(Errno::EBUSY)?,
+            None => (first_minor..).find(|&minor| !taken(minor)).ok_or(Errno::EBUSY)?,
         };
-        let dev = DevNo { major: MAJOR, minor };
+        let dev = DevNo { major, minor };
         self.devices.insert(
             id,
             Device {
