@@ -121,6 +121,19 @@ dm_control_ioctl(dev_t dev_no, u_long cmd, void *data, int flag, struct lwp *l)
 
 /* ---- disks ---- */
 
+/* The label's checksum: all its 16-bit words, to the end of the last partition, give 0. */
+static uint16_t
+dm_label_sum(const struct disklabel *label)
+{
+	const uint16_t *word = (const void *)label;
+	const uint16_t *end = (const void *)&label->d_partitions[label->d_npartitions];
+	uint16_t sum = 0;
+
+	while (word < end)
+		sum ^= *word++;
+	return sum;
+}
+
 static void
 dm_fake_label(const struct dm_dev *dev, struct disklabel *label)
 {
@@ -142,7 +155,7 @@ dm_fake_label(const struct dm_dev *dev, struct disklabel *label)
 	label->d_npartitions = RAW_PART + 1;
 	part->p_size = label->d_secperunit;
 	part->p_fstype = FS_UNUSED;
-	label->d_checksum = dkcksum(label);
+	label->d_checksum = dm_label_sum(label);
 }
 
 int
