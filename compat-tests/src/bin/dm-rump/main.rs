@@ -74,7 +74,7 @@ fn sequences(control: &File) -> (usize, Vec<String>) {
     let (mut compared, mut differences) = (0, Vec::new());
     for sequence in all.iter().map(adapted) {
         reset(control);
-        let expected = engine::answers(&sequence, NUMBERS);
+        let expected = engine::answers_without_machines(&sequence, NUMBERS);
         for (index, (request, (expected, reason))) in sequence.requests.iter().zip(&expected).enumerate() {
             let mut buffer = request.buffer.clone();
             let errno = control.dm_ioctl(request.nr, &mut buffer).err().map_or(0, linux_errno);
@@ -260,7 +260,7 @@ fn main() {
         }
     };
     let (count, differences) = sequences(&control);
-    report(&format!("{count} requests answered as in the test host"), differences);
+    report(&format!("{count} requests answered as in the test host, which has the same targets"), differences);
     let (count, differences) = scripts(rump, &control);
     report(
         &format!("{count} steps of tables and I/O as in the test host"),
