@@ -260,7 +260,10 @@ fn main() {
         }
     };
     let (count, differences) = sequences(&control);
-    report(&format!("{count} requests answered as in the test host, which has the same targets"), differences);
+    report(
+        &format!("{count} requests answered as in the test host, which has the same targets"),
+        differences,
+    );
     let (count, differences) = scripts(rump, &control);
     report(
         &format!("{count} steps of tables and I/O as in the test host"),
