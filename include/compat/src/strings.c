@@ -40,7 +40,8 @@ strverscmp(const char *a, const char *b)
 		;
 	for (zeroes = start; zeroes < same && a[zeroes] == '0'; zeroes++)
 		;
-	if (zeroes > start || ((a[same] == '0' || b[same] == '0') && start == same)) {
+	if (zeroes > start || (start == same && isdigit((unsigned char)a[same]) && isdigit((unsigned char)b[same]) &&
+	    (a[same] == '0' || b[same] == '0'))) {
 		/* A fraction: within its leading zeroes, another zero or digit means a smaller number than none. */
 		int a_digit = isdigit((unsigned char)a[same]), b_digit = isdigit((unsigned char)b[same]);
 
