@@ -1,11 +1,10 @@
 /* strverscmp(3) against glibc's, on many texts of few characters, where all rules meet. */
-#define _GNU_SOURCE
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The test is compiled with -Dstrverscmp=ours_strverscmp for the source and without for itself. */
+/* Ours goes by this name here. */
 int ours_strverscmp(const char *, const char *);
 char *dmcompat_strerror_r(int, char *, size_t);
 

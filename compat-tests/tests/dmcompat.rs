@@ -34,7 +34,11 @@ fn run(name: &str, flags_of_source: &[&str]) {
             String::from_utf8_lossy(&output.stderr)
         );
     };
-    let (ours, test, program) = (dir.path().join("ours.o"), dir.path().join("test.o"), dir.path().join("test"));
+    let (ours, test, program) = (
+        dir.path().join("ours.o"),
+        dir.path().join("test.o"),
+        dir.path().join("test"),
+    );
     gcc(compat.join("src").join(name), &ours, flags_of_source);
     gcc(top().join("compat-tests/dmcompat").join(name), &test, &[]);
     let linked = Command::new("gcc")
