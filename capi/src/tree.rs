@@ -32,7 +32,8 @@ pub struct dm_tree {
     nodes: RefCell<Vec<*mut dm_tree_node>>,
 }
 
-/// A node (opaque to C).
+/// A node (opaque to C, but for its first field: LVM2 reads the tree there when it adds a stand-in for a missing device).
+#[repr(C)]
 pub struct dm_tree_node {
     /// The tree that owns the node.
     tree: *const dm_tree,
@@ -42,6 +43,8 @@ pub struct dm_tree_node {
     /// Names and uuids that were handed out, from `CString::into_raw`; a name changes when the device is renamed.
     strings: RefCell<Vec<*mut c_char>>,
 }
+
+const _: () = assert!(std::mem::offset_of!(dm_tree_node, tree) == 0);
 
 /// Tells a program about a node: 1 or 0.
 type dm_node_callback_fn =

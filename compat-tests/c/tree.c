@@ -615,9 +615,22 @@ static void pools(void)
 	end();
 }
 
+/* LVM2 finds a node's tree this way when it adds a stand-in for a missing device. */
+static void first_field(void)
+{
+	struct dm_tree_node *node;
+
+	begin("a node begins with its tree");
+	printf("root %d\n", *(struct dm_tree **) root() == tree);
+	node = dm_tree_add_new_dev(tree, "first_field", "TEST-first_field", 0, 0, 0, 0, NULL);
+	printf("node %d\n", node && *(struct dm_tree **) node == tree);
+	dm_tree_free(tree);
+}
+
 int main(void)
 {
 	dm_log_with_errno_init(log_errors);
+	first_field();
 	stacks();
 	failures();
 	names();
