@@ -329,7 +329,7 @@ mod tests {
             mode: 0o600,
             link: Some(block.clone()),
         };
-        symlink("/nonexistent", at("a")).unwrap();
+        symlink(at("missing"), at("a")).unwrap();
         run(&settings, "a", add.clone());
         assert_eq!(std::fs::read_link(at("a")).unwrap(), block);
         run(&settings, "a", Action::Rename { to: "b".into() });
@@ -441,7 +441,7 @@ mod tests {
     fn dangling_links_are_deleted() {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("a");
-        symlink("/nonexistent", &link).unwrap();
+        symlink(dir.path().join("missing"), &link).unwrap();
         run(&settings(dir.path()), "a", Action::Delete);
         assert!(link.symlink_metadata().is_err());
     }
