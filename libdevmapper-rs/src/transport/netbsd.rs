@@ -174,7 +174,7 @@ pub fn open(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
         majors,
         label: node.display().to_string(),
     };
-    plist::open(Box::new(node), Box::new(System)).map(Arc::from)
+    plist::open(Box::new(node), Box::new(System::new(dm_dir))).map(Arc::from)
 }
 
 /// Our driver.

@@ -7,7 +7,7 @@ mod machine;
 mod stock;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bstr::BStr;
 use dm_abi::errno::Errno;
@@ -83,13 +83,13 @@ impl Channel for Socket {
     }
 }
 
-/// Connects to a socket that speaks property lists.
+/// Connects to a socket that speaks property lists. Nodes of mapped devices are in `dm_dir`.
 ///
 /// # Errors
 /// Logged: nobody there, or somebody who does not speak the protocol.
-pub fn connect(path: PathBuf) -> Result<Box<dyn Transport>> {
+pub fn connect(path: PathBuf, dm_dir: &Path) -> Result<Box<dyn Transport>> {
     let udmd = Udmd::connect(path)?;
-    open(Box::new(Socket { udmd }), Box::new(System))
+    open(Box::new(Socket { udmd }), Box::new(System::new(dm_dir)))
 }
 
 /// Finds out who answers on a channel.

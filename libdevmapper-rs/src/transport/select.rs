@@ -110,7 +110,7 @@ pub fn select(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
         }
         Choice::Plist(path) => {
             crate::log_debug!("Using property lists at {}: {reason}.", path.display());
-            Ok(Arc::from(plist::connect(path)?))
+            Ok(Arc::from(plist::connect(path, dm_dir)?))
         }
     }
 }
@@ -129,7 +129,11 @@ pub(crate) fn is_dm_major(major: u32) -> bool {
         Ok((Choice::Plist(path), _)) => {
             // Who listens there is not known before it is asked.
             static PEER: OnceLock<Option<u32>> = OnceLock::new();
-            let known = PEER.get_or_init(|| plist::connect(path).ok().and_then(|peer| peer.dm_major()));
+            let known = PEER.get_or_init(|| {
+                plist::connect(path, Path::new("/dev/mapper"))
+                    .ok()
+                    .and_then(|peer| peer.dm_major())
+            });
             *known == Some(major)
         }
         Ok((Choice::Linux, _)) => {

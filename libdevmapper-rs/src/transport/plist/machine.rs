@@ -34,11 +34,21 @@ pub trait Machine: Debug + Send + Sync {
 }
 
 /// The machine that the program runs on.
-#[derive(Clone, Copy, Debug)]
-pub struct System;
+#[derive(Clone, Debug)]
+pub struct System {
+    dm_dir: PathBuf,
+}
 
-/// Directories with nodes of block devices.
-const DIRECTORIES: [&str; 2] = ["/dev", "/dev/mapper"];
+impl System {
+    /// The machine, with the nodes of mapped devices in this directory.
+    #[must_use]
+    pub fn new(dm_dir: &Path) -> Self {
+        Self { dm_dir: dm_dir.into() }
+    }
+}
+
+/// The directory with nodes of block devices.
+const DEV: &str = "/dev";
 
 fn path_of(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
@@ -58,8 +68,8 @@ impl Machine for System {
     }
 
     fn path(&self, dev: DevNo, longest: usize) -> Option<Vec<u8>> {
-        let nodes = DIRECTORIES
-            .iter()
+        let nodes = [Path::new(DEV), &self.dm_dir]
+            .into_iter()
             .flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
         nodes
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_block_device()))
@@ -80,7 +90,7 @@ impl Machine for System {
     }
 
     fn is_used(&self, dev: DevNo, name: &[u8]) -> bool {
-        system_uses(dev, name)
+        system_uses(&self.dm_dir, dev, name)
     }
 
     fn is_privileged(&self) -> bool {
@@ -125,11 +135,11 @@ fn size_of(_file: &File) -> Option<u64> {
 
 /// Mounted filesystems count, and on NetBSD anybody who has the block node open: it opens once only.
 #[cfg(target_os = "netbsd")]
-fn system_uses(dev: DevNo, name: &[u8]) -> bool {
+fn system_uses(dm_dir: &Path, dev: DevNo, name: &[u8]) -> bool {
     use std::os::unix::fs::OpenOptionsExt;
 
     let mounted = crate::sysfs::mounted_devices().contains(&dev);
-    let node = Path::new("/dev/mapper").join(OsStr::from_bytes(name));
+    let node = dm_dir.join(OsStr::from_bytes(name));
     let open = || {
         File::options()
             .read(true)
@@ -143,7 +153,7 @@ fn system_uses(dev: DevNo, name: &[u8]) -> bool {
 
 /// On other systems the stock driver exists in tests only, and nothing can use its devices.
 #[cfg(not(target_os = "netbsd"))]
-fn system_uses(_dev: DevNo, _name: &[u8]) -> bool {
+fn system_uses(_dm_dir: &Path, _dev: DevNo, _name: &[u8]) -> bool {
     false
 }
 
@@ -153,12 +163,13 @@ mod tests {
 
     #[test]
     fn paths() {
-        assert_eq!(System.number(b"/nonexistent/x"), Err(Errno::ENOENT));
-        assert_eq!(System.number(b"/dev/null"), Err(Errno::ENOTBLK));
+        let system = System::new(Path::new("/dev/mapper"));
+        assert_eq!(system.number(b"/nonexistent/x"), Err(Errno::ENOENT));
+        assert_eq!(system.number(b"/dev/null"), Err(Errno::ENOTBLK));
         let none = DevNo { major: 4000, minor: 1 };
-        assert_eq!(System.path(none, 31), None);
-        assert!(!System.is_used(none, b"x"));
-        assert_eq!(System.sectors(b"/nonexistent/x"), None);
+        assert_eq!(system.path(none, 31), None);
+        assert!(!system.is_used(none, b"x"));
+        assert_eq!(system.sectors(b"/nonexistent/x"), None);
         // Any block device of this machine: its path and number lead to each other.
         let block = std::fs::read_dir("/dev").unwrap().flatten().find(|entry| {
             let kind = entry.file_type();
@@ -166,9 +177,9 @@ mod tests {
         });
         if let Some(block) = block {
             let path = block.path();
-            let dev = System.number(path.as_os_str().as_bytes()).unwrap();
-            let back = System.path(dev, 31).unwrap();
-            assert_eq!(System.number(&back), Ok(dev));
+            let dev = system.number(path.as_os_str().as_bytes()).unwrap();
+            let back = system.path(dev, 31).unwrap();
+            assert_eq!(system.number(&back), Ok(dev));
         }
     }
 }
