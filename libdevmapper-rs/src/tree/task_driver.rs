@@ -246,11 +246,7 @@ impl Driver for TaskDriver {
         if !found.file_type().is_block_device() {
             return Err(refuse(format!("Device {path} is not a block device.")));
         }
-        let (major, minor) = (libc::major(found.rdev()), libc::minor(found.rdev()));
-        match (u32::try_from(major), u32::try_from(minor)) {
-            (Ok(major), Ok(minor)) => Ok(DevNo { major, minor }),
-            _ => Err(refuse(format!("Device {path} has an odd number."))),
-        }
+        Ok(DevNo::from_rdev(found.rdev()))
     }
 
     fn vdo_logical_size(&self, dev: DevNo) -> Result<u64> {

@@ -165,7 +165,7 @@ impl Stock {
         let Some(stripes) = decimal(count).filter(|&stripes| stripes > 0) else {
             return invalid("the number of stripes is wrong");
         };
-        if rest.len() % 2 != 0 || u64::try_from(rest.len() / 2) != Ok(stripes) {
+        if !rest.len().is_multiple_of(2) || u64::try_from(rest.len() / 2) != Ok(stripes) {
             return invalid("there has to be a device and an offset for each stripe");
         }
         if rest.len() / 2 > STRIPES_MAX {
@@ -174,7 +174,7 @@ impl Stock {
         let Some(sectors) = decimal(chunk).filter(|&sectors| sectors > 0 && u32::try_from(sectors).is_ok()) else {
             return invalid("the chunk size is wrong");
         };
-        if length % stripes != 0 || (length / stripes) % sectors != 0 {
+        if !length.is_multiple_of(stripes) || !(length / stripes).is_multiple_of(sectors) {
             return invalid("the length is not a multiple of stripes and chunks");
         }
         let mut out = format!("{stripes} {sectors}").into_bytes();
