@@ -6,7 +6,7 @@
 //! A subject is read as the bytes START (2), its own, END (3); `^` and `$` are ordinary characters that stand for these
 //! two. Text before a match is skipped by `.*`, so it holds no newline.
 //!
-//! Patterns become positions (see [`parse`]): each occurrence of a character is one, and what may follow it is known.
+//! Patterns become positions (see `parse`): each occurrence of a character is one, and what may follow it is known.
 //! A state is a set of positions. States are made when a subject first leads to them, and kept.
 
 mod fingerprint;

@@ -1,15 +1,25 @@
 //! One request to the driver and its reply.
 //!
-//! ```no_run
+//! ```
+//! # let library = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/engine.rs"));
 //! use libdevmapper::task::{Task, TaskType};
-//! let mut task = Task::new(TaskType::Table)?;
+//!
+//! let mut task = Task::on(&library, TaskType::Create)?; // Task::new for the process's library
+//! task.set_name(b"vg-lv")?;
+//! task.add_target(0, 2048, b"linear", b"1:0 8")?;
+//! task.run()?;
+//!
+//! let mut task = Task::on(&library, TaskType::Table)?;
 //! task.set_name(b"vg-lv")?;
 //! task.run()?;
 //! for target in task.targets() {
 //!     println!("{} {} {} {}", target.start, target.length, target.kind, target.params);
 //! }
+//! assert_eq!(task.targets()[0].params, "1:0 8");
 //! # Ok::<(), libdevmapper::Error>(())
 //! ```
+//! [`crate::device`] has a call per step, and [`crate::table`] the lines as types.
+//!
 //! Setters keep copies. A task may be run again; a new run replaces the reply. Errors are logged where they arise, the
 //! driver's refusals in the form `device-mapper: reload ioctl on NAME UUID(MAJ:MIN) failed: REASON`.
 

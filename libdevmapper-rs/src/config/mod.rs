@@ -89,6 +89,20 @@ pub trait Node<'a>: Copy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMemory;
 
+impl std::fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        ParseError::NoMemory.fmt(f)
+    }
+}
+
+impl std::error::Error for NoMemory {}
+
+impl From<NoMemory> for crate::Error {
+    fn from(_: NoMemory) -> Self {
+        ParseError::NoMemory.into()
+    }
+}
+
 /// Makes nodes and values and links them.
 ///
 /// New nodes and values are unlinked; their flags and ids are 0.

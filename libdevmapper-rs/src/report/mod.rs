@@ -20,7 +20,10 @@ mod store;
 mod tests;
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::rc::Rc;
+
+use bstr::BString;
 
 use crate::log::Raw;
 use crate::{Error, log_error};
@@ -107,6 +110,28 @@ impl Printer for LogPrinter {
     }
 }
 
+/// Keeps the lines of a report; those of a listing or help go to the log as with [`LogPrinter`].
+#[derive(Debug, Default)]
+pub struct Collected(RefCell<Vec<BString>>);
+
+impl Collected {
+    /// The lines so far, without newlines.
+    #[must_use]
+    pub fn take(&self) -> Vec<BString> {
+        self.0.take()
+    }
+}
+
+impl Printer for Collected {
+    fn print(&self, line: &[u8]) {
+        self.0.borrow_mut().push(line.into());
+    }
+
+    fn warn(&self, line: &[u8]) {
+        LogPrinter.warn(line);
+    }
+}
+
 /// Why a value is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceError {
@@ -145,6 +170,53 @@ pub struct Setup<'s, 'a> {
     pub sort_keys: &'s [u8],
     /// Where the output goes.
     pub printer: Rc<dyn Printer>,
+}
+
+impl<'s, 'a> Setup<'s, 'a> {
+    /// These fields in aligned columns with headings, rows in the order in which they come until [`Setup::sort_keys`]
+    /// are set, lines to the log.
+    #[must_use]
+    pub fn new(schema: Schema<'a>, fields: &'s [u8]) -> Self {
+        Self {
+            schema,
+            fields,
+            separator: Cow::Borrowed(b" "),
+            flags: Flags::ALIGNED | Flags::BUFFERED | Flags::HEADINGS,
+            sort_keys: b"",
+            printer: Rc::new(LogPrinter),
+        }
+    }
+
+    /// The object type of a schema that has only one, so that its prefix may be left out in names of fields.
+    fn types(&self) -> u32 {
+        match self.schema.types.as_slice() {
+            [only] => only.id,
+            _ => 0,
+        }
+    }
+
+    /// A report of all rows, about whatever object types the fields have.
+    ///
+    /// # Errors
+    /// As of [`Report::new`].
+    pub fn report(self) -> Result<Report<'a>, Error> {
+        let mut types = self.types();
+        Report::new(self, &mut types, None)
+    }
+
+    /// A report of the rows that a condition is true for.
+    ///
+    /// # Errors
+    /// As of [`Report::new`].
+    pub fn select(self, condition: &[u8]) -> Result<Report<'a>, Error> {
+        let selection = SelectionSetup {
+            text: condition,
+            reserved: Vec::new(),
+            handler: &mut NoHandler,
+        };
+        let mut types = self.types();
+        Report::new(self, &mut types, Some(selection))
+    }
 }
 
 /// A selection for a new report.

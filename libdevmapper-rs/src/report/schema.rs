@@ -104,6 +104,22 @@ pub struct FieldType<'a> {
     pub description: &'a [u8],
 }
 
+impl<'a> FieldType<'a> {
+    /// A field as wide as its heading, on the side that its kind suggests, without a description.
+    #[must_use]
+    pub const fn new(object_type: u32, kind: Kind, id: &'a [u8], heading: &'a [u8]) -> Self {
+        Self {
+            object_type,
+            kind,
+            align: Align::Default,
+            width: heading.len(),
+            id,
+            heading,
+            description: b"",
+        }
+    }
+}
+
 impl FieldType<'_> {
     pub(crate) fn right_aligned(&self) -> bool {
         match self.align {
