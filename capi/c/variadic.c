@@ -128,8 +128,13 @@ void dm_shim_forward_new(int level, const char *file, int line, int errno_or_cla
 
 int dm_vasprintf(char **result, const char *format, va_list args)
 {
-	int n = vasprintf(result, format, args);
+	int n;
 
+	if (!result || !format) {
+		dm_log_with_errno(LEVEL_ERROR, __FILE__, __LINE__, -1, "Internal error: dm_vasprintf: Forbidden NULL parameter.");
+		return -1;
+	}
+	n = vasprintf(result, format, args);
 	if (n < 0 || n == INT_MAX) {
 		if (n >= 0)
 			free(*result);

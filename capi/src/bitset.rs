@@ -102,6 +102,7 @@ c_api! {
 
     /// 1 if all words of the two sets are the same, as many as the first has.
     fn dm_bitset_equal(in1: dm_bitset_t, in2: dm_bitset_t) -> c_int {
+        required!(dm_bitset_equal: in1, in2 => 0);
         // SAFETY: the caller passes two sets of one size.
         unsafe {
             let words = data(in1);
@@ -111,36 +112,42 @@ c_api! {
 
     /// Intersection.
     fn dm_bit_and(out: dm_bitset_t, in1: dm_bitset_t, in2: dm_bitset_t) -> () {
+        required!(dm_bit_and: out, in1, in2);
         // SAFETY: the caller passes three sets of one size.
         unsafe { combine(out, in1, in2, |a, b| a & b) }
     }
 
     /// Union.
     fn dm_bit_union(out: dm_bitset_t, in1: dm_bitset_t, in2: dm_bitset_t) -> () {
+        required!(dm_bit_union: out, in1, in2);
         // SAFETY: the caller passes three sets of one size.
         unsafe { combine(out, in1, in2, |a, b| a | b) }
     }
 
     /// The lowest set bit, or -1.
     fn dm_bit_get_first(bs: dm_bitset_t) -> c_int {
+        required!(dm_bit_get_first: bs => -1);
         // SAFETY: the caller passes a set.
         unsafe { number(bitset::next(data(bs), *bs as usize, 0)) }
     }
 
     /// The lowest set bit above `last_bit`, or -1.
     fn dm_bit_get_next(bs: dm_bitset_t, last_bit: c_int) -> c_int {
+        required!(dm_bit_get_next: bs => -1);
         // SAFETY: the caller passes a set.
         unsafe { number(bitset::next(data(bs), *bs as usize, usize::try_from(last_bit).map_or(0, |bit| bit + 1))) }
     }
 
     /// The highest set bit, or -1. The search starts in the padding, at the bit behind the last one.
     fn dm_bit_get_last(bs: dm_bitset_t) -> c_int {
+        required!(dm_bit_get_last: bs => -1);
         // SAFETY: the caller passes a set.
         unsafe { number(bitset::previous(data(bs), *bs as usize)) }
     }
 
     /// The highest set bit below `last_bit`, or -1.
     fn dm_bit_get_prev(bs: dm_bitset_t, last_bit: c_int) -> c_int {
+        required!(dm_bit_get_prev: bs => -1);
         let from = usize::try_from(last_bit).ok().and_then(|bit| bit.checked_sub(1));
         // SAFETY: the caller passes a set.
         from.map_or(-1, |from| number(bitset::previous(unsafe { data(bs) }, from)))
@@ -148,12 +155,14 @@ c_api! {
 
     /// Reads a list such as "1-3,7".
     fn dm_bitset_parse_list(str: *const c_char, mem: *mut dm_pool, min_num_bits: usize) -> dm_bitset_t {
+        required!(dm_bitset_parse_list: str => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { parse_list(str, mem, min_num_bits) }
     }
 
     /// `dm_bitset_parse_list` before it had a least size.
     fn dm_bitset_parse_list__DM_1_02_129(str: *const c_char, mem: *mut dm_pool) -> dm_bitset_t {
+        required!(dm_bitset_parse_list__DM_1_02_129: str => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { parse_list(str, mem, 0) }
     }

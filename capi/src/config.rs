@@ -339,6 +339,7 @@ c_api! {
 
     /// Makes a tree from a text.
     fn dm_config_from_string(config_settings: *const c_char) -> *mut dm_config_tree {
+        required!(dm_config_from_string: config_settings => ptr::null_mut());
         let cft = create();
         if cft.is_null() {
             return cft;
@@ -365,18 +366,21 @@ c_api! {
 
     /// The tree's pool.
     fn dm_config_memory(cft: *mut dm_config_tree) -> *mut dm_pool {
+        required!(dm_config_memory: cft => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { (*cft).mem }
     }
 
     /// The program's pointer.
     fn dm_config_get_custom(cft: *mut dm_config_tree) -> *mut c_void {
+        required!(dm_config_get_custom: cft => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { (*cft).custom }
     }
 
     /// Sets the program's pointer.
     fn dm_config_set_custom(cft: *mut dm_config_tree, custom: *mut c_void) -> () {
+        required!(dm_config_set_custom: cft);
         // SAFETY: by the caller's contract.
         unsafe { (*cft).custom = custom }
     }
@@ -386,6 +390,7 @@ c_api! {
         first_cft: *mut dm_config_tree,
         second_cft: *mut dm_config_tree,
     ) -> *mut dm_config_tree {
+        required!(dm_config_insert_cascaded_tree: first_cft => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { (*first_cft).cascade = second_cft };
         first_cft
@@ -420,6 +425,7 @@ c_api! {
 
     /// Parses a text; repeated sections are merged.
     fn dm_config_parse(cft: *mut dm_config_tree, start: *const c_char, end: *const c_char) -> c_int {
+        required!(dm_config_parse: cft => 0);
         // SAFETY: by the caller's contract.
         crate::entry::one_zero(unsafe { parse(cft, start, end, Duplicates::Merge) })
     }
@@ -430,6 +436,7 @@ c_api! {
         start: *const c_char,
         end: *const c_char,
     ) -> c_int {
+        required!(dm_config_parse_without_dup_node_check: cft => 0);
         // SAFETY: by the caller's contract.
         crate::entry::one_zero(unsafe { parse(cft, start, end, Duplicates::Keep) })
     }
@@ -442,6 +449,7 @@ c_api! {
         end: *const c_char,
         section: *const c_char,
     ) -> c_int {
+        required!(dm_config_parse_only_section: cft => 0);
         // SAFETY: by the caller's contract.
         unsafe {
             let duplicates = bytes(section).map_or(Duplicates::Keep, Duplicates::KeepUntil);
@@ -659,6 +667,7 @@ c_api! {
 
     /// Makes an unlinked node.
     fn dm_config_create_node(cft: *mut dm_config_tree, key: *const c_char) -> *mut dm_config_node {
+        required!(dm_config_create_node: cft, key => ptr::null_mut());
         // SAFETY: by the caller's contract.
         let node = unsafe { InPool::new((*cft).mem).new_node(bytes(key).unwrap_or_default()) };
         node.unwrap_or_else(|_| {
@@ -669,6 +678,7 @@ c_api! {
 
     /// Makes an unlinked value, an integer 0.
     fn dm_config_create_value(cft: *mut dm_config_tree) -> *mut dm_config_value {
+        required!(dm_config_create_value: cft => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { pool::zalloc((*cft).mem, size_of::<dm_config_value>()).cast() }
     }
@@ -679,6 +689,7 @@ c_api! {
         cn: *const dm_config_node,
         siblings: c_int,
     ) -> *mut dm_config_node {
+        required!(dm_config_clone_node: cft => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { clone_node((*cft).mem, cn, siblings) }
     }
@@ -689,6 +700,7 @@ c_api! {
         cn: *const dm_config_node,
         siblings: c_int,
     ) -> *mut dm_config_node {
+        required!(dm_config_clone_node_with_mem: mem => ptr::null_mut());
         // SAFETY: by the caller's contract.
         unsafe { clone_node(mem, cn, siblings) }
     }

@@ -33,6 +33,26 @@ macro_rules! c_api {
     };
 }
 
+/// Ends a C entry with an error message and the value behind `=>` when one of these pointers is NULL, which
+/// libdevmapper.h forbids: `required!(dm_hash_insert: t, key => 0);`.
+macro_rules! required {
+    ($name:ident: $($arg:ident),+ => $result:expr) => {
+        if false $(|| $arg.is_null())+ {
+            $crate::entry::refuse_null(stringify!($name), &[$((stringify!($arg), $arg.is_null())),+]);
+            return $result;
+        }
+    };
+    ($name:ident: $($arg:ident),+) => { required!($name: $($arg),+ => ()) };
+}
+
+/// Logs which parameter was NULL.
+#[cold]
+pub(crate) fn refuse_null(name: &str, parameters: &[(&str, bool)]) {
+    for (parameter, _) in parameters.iter().filter(|(_, is_null)| *is_null) {
+        libdevmapper::log_error!("Internal error: {name}: Forbidden NULL parameter {parameter}.");
+    }
+}
+
 /// The return convention "1 for success, 0 for failure".
 #[derive(Clone, Copy, Debug)]
 pub struct OneZero(pub bool);

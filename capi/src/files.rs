@@ -33,18 +33,21 @@ fn set_errno(value: c_int) {
 c_api! {
     /// Makes a directory and its parents.
     fn dm_create_dir(dir: *const c_char) -> c_int {
+        required!(dm_create_dir: dir => 0);
         // SAFETY: the caller passes a C string.
         one_zero(files::create_dir(&unsafe { path(dir) }))
     }
 
     /// 1 if a directory can be read and holds nothing.
     fn dm_is_empty_dir(dir: *const c_char) -> c_int {
+        required!(dm_is_empty_dir: dir => 0);
         // SAFETY: the caller passes a C string.
         c_int::from(files::is_empty_dir(&unsafe { path(dir) }))
     }
 
     /// Closes a stream; EOF if that fails or writing has failed before.
     fn dm_fclose(stream: *mut libc::FILE) -> c_int {
+        required!(dm_fclose: stream => libc::EOF);
         // SAFETY: the caller passes a stream that it does not use any more.
         let (failed, closed) = unsafe { (ferror(stream) != 0, libc::fclose(stream) == 0) };
         if failed && closed {
@@ -56,6 +59,7 @@ c_api! {
 
     /// Takes the lock of a daemon on its pid file, for the life of the process.
     fn dm_create_lockfile(lockfile: *const c_char) -> c_int {
+        required!(dm_create_lockfile: lockfile => 0);
         // SAFETY: the caller passes a C string.
         match files::create_lockfile(&unsafe { path(lockfile) }) {
             Ok(file) => {
@@ -69,6 +73,7 @@ c_api! {
 
     /// 1 if another process holds that lock.
     fn dm_daemon_is_running(lockfile: *const c_char) -> c_int {
+        required!(dm_daemon_is_running: lockfile => 0);
         // SAFETY: the caller passes a C string.
         c_int::from(files::daemon_is_running(&unsafe { path(lockfile) }))
     }

@@ -75,18 +75,21 @@ pub unsafe fn iter(head: *const dm_list) -> impl Iterator<Item = *mut dm_list> {
 c_api! {
     /// Makes an empty list.
     fn dm_list_init(head: *mut dm_list) -> () {
+        required!(dm_list_init: head);
         // SAFETY: the caller passes a head.
         unsafe { init(head) }
     }
 
     /// Appends `elem` to the list of `head`.
     fn dm_list_add(head: *mut dm_list, elem: *mut dm_list) -> () {
+        required!(dm_list_add: head, elem);
         // SAFETY: the caller passes a list and an element.
         unsafe { add(head, elem) }
     }
 
     /// Puts `elem` right behind `head`.
     fn dm_list_add_h(head: *mut dm_list, elem: *mut dm_list) -> () {
+        required!(dm_list_add_h: head, elem);
         // SAFETY: the caller passes a list and an element.
         unsafe {
             assert!(!(*head).n.is_null(), "list head is not initialised");
@@ -99,6 +102,7 @@ c_api! {
 
     /// Takes `elem` out of its list; its own links stay as they are.
     fn dm_list_del(elem: *mut dm_list) -> () {
+        required!(dm_list_del: elem);
         // SAFETY: the caller passes a member of a list.
         unsafe {
             (*(*elem).n).p = (*elem).p;
@@ -108,6 +112,7 @@ c_api! {
 
     /// Takes `elem` out of its list and appends it to that of `head`.
     fn dm_list_move(head: *mut dm_list, elem: *mut dm_list) -> () {
+        required!(dm_list_move: head, elem);
         // SAFETY: the caller passes a list and a member of a list.
         unsafe {
             (*(*elem).n).p = (*elem).p;
@@ -118,6 +123,7 @@ c_api! {
 
     /// Appends all elements of `head1` to `head`; `head1` is then empty.
     fn dm_list_splice(head: *mut dm_list, head1: *mut dm_list) -> () {
+        required!(dm_list_splice: head, head1);
         // SAFETY: the caller passes two lists.
         unsafe {
             assert!(!(*head).n.is_null() && !(*head1).n.is_null(), "list head is not initialised");
@@ -135,48 +141,56 @@ c_api! {
 
     /// 1 for a list without elements.
     fn dm_list_empty(head: *const dm_list) -> c_int {
+        required!(dm_list_empty: head => 1);
         // SAFETY: the caller passes a list.
         c_int::from(unsafe { (*head).n.cast_const() == head })
     }
 
     /// 1 if `elem` is the first of the list.
     fn dm_list_start(head: *const dm_list, elem: *const dm_list) -> c_int {
+        required!(dm_list_start: head, elem => 0);
         // SAFETY: the caller passes a list and its member.
         c_int::from(unsafe { (*elem).p.cast_const() == head })
     }
 
     /// 1 if `elem` is the last of the list.
     fn dm_list_end(head: *const dm_list, elem: *const dm_list) -> c_int {
+        required!(dm_list_end: head, elem => 0);
         // SAFETY: the caller passes a list and its member.
         c_int::from(unsafe { (*elem).n.cast_const() == head })
     }
 
     /// The first element, NULL if there is none.
     fn dm_list_first(head: *const dm_list) -> *mut dm_list {
+        required!(dm_list_first: head => ptr::null_mut());
         // SAFETY: the caller passes a list.
         other_than(head, unsafe { (*head).n })
     }
 
     /// The last element, NULL if there is none.
     fn dm_list_last(head: *const dm_list) -> *mut dm_list {
+        required!(dm_list_last: head => ptr::null_mut());
         // SAFETY: the caller passes a list.
         other_than(head, unsafe { (*head).p })
     }
 
     /// The element before `elem`, NULL if that is the first.
     fn dm_list_prev(head: *const dm_list, elem: *const dm_list) -> *mut dm_list {
+        required!(dm_list_prev: head, elem => ptr::null_mut());
         // SAFETY: the caller passes a list and its member.
         other_than(head, unsafe { (*elem).p })
     }
 
     /// The element behind `elem`, NULL if that is the last.
     fn dm_list_next(head: *const dm_list, elem: *const dm_list) -> *mut dm_list {
+        required!(dm_list_next: head, elem => ptr::null_mut());
         // SAFETY: the caller passes a list and its member.
         other_than(head, unsafe { (*elem).n })
     }
 
     /// Number of elements.
     fn dm_list_size(head: *const dm_list) -> c_uint {
+        required!(dm_list_size: head => 0);
         // SAFETY: the caller passes a list.
         unsafe { iter(head) }.count() as c_uint
     }

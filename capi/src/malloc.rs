@@ -78,6 +78,7 @@ c_api! {
 
     /// strdup.
     fn dm_strdup_wrapper(s: *const c_char, _file: *const c_char, _line: c_int) -> *mut c_char {
+        required!(dm_strdup_wrapper: s => ptr::null_mut());
         // SAFETY: the caller passes a C string.
         unsafe { libc::strdup(s) }
     }

@@ -623,36 +623,42 @@ c_api! {
 
     /// Releases a pool and all its objects.
     fn dm_pool_destroy(p: *mut dm_pool) -> () {
+        required!(dm_pool_destroy: p);
         // SAFETY: the caller's contract is the same.
         unsafe { destroy(p) }
     }
 
     /// Allocates `s` bytes, aligned for a double.
     fn dm_pool_alloc(p: *mut dm_pool, s: usize) -> *mut c_void {
+        required!(dm_pool_alloc: p => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { alloc(p, s) }
     }
 
     /// Allocates `s` bytes at a multiple of `alignment`.
     fn dm_pool_alloc_aligned(p: *mut dm_pool, s: usize, alignment: c_uint) -> *mut c_void {
+        required!(dm_pool_alloc_aligned: p => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { alloc_aligned(p, s, alignment as usize) }
     }
 
     /// Allocates `s` zero bytes, aligned for a double.
     fn dm_pool_zalloc(p: *mut dm_pool, s: usize) -> *mut c_void {
+        required!(dm_pool_zalloc: p => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { zalloc(p, s) }
     }
 
     /// Copies a string.
     fn dm_pool_strdup(p: *mut dm_pool, str: *const c_char) -> *mut c_char {
+        required!(dm_pool_strdup: p, str => ptr::null_mut());
         // SAFETY: the caller passes a pool and a C string.
         unsafe { strdup_bytes(p, crate::entry::bytes(str).unwrap_or_default()) }
     }
 
     /// Copies at most `n` bytes of a string and ends them with a NUL.
     fn dm_pool_strndup(p: *mut dm_pool, str: *const c_char, n: usize) -> *mut c_char {
+        required!(dm_pool_strndup: p, str => ptr::null_mut());
         // SAFETY: the caller passes a pool and a C string, of which `strnlen` bytes are readable. The object of n + 1
         // bytes holds them and the NUL.
         unsafe {
@@ -672,24 +678,28 @@ c_api! {
 
     /// Releases `ptr` and all that was allocated after it.
     fn dm_pool_free(p: *mut dm_pool, ptr: *mut c_void) -> () {
+        required!(dm_pool_free: p);
         // SAFETY: the caller's contract is the same.
         unsafe { free(p, ptr) }
     }
 
     /// Releases all objects.
     fn dm_pool_empty(p: *mut dm_pool) -> () {
+        required!(dm_pool_empty: p);
         // SAFETY: the caller's contract is the same.
         unsafe { empty(p) }
     }
 
     /// Starts an object that grows.
     fn dm_pool_begin_object(p: *mut dm_pool, hint: usize) -> c_int {
+        required!(dm_pool_begin_object: p => 0);
         // SAFETY: the caller's contract is the same.
         c_int::from(unsafe { begin_object(p, hint) })
     }
 
     /// Appends `delta` bytes, or all of a string when `delta` is 0.
     fn dm_pool_grow_object(p: *mut dm_pool, extra: *const c_void, delta: usize) -> c_int {
+        required!(dm_pool_grow_object: p, extra => 0);
         // SAFETY: the caller passes `delta` readable bytes, or a C string.
         unsafe {
             let delta = if delta == 0 { libc::strlen(extra.cast()) } else { delta };
@@ -699,24 +709,28 @@ c_api! {
 
     /// Finishes the growing object.
     fn dm_pool_end_object(p: *mut dm_pool) -> *mut c_void {
+        required!(dm_pool_end_object: p => ptr::null_mut());
         // SAFETY: the caller's contract is the same.
         unsafe { end_object(p) }
     }
 
     /// Drops the growing object.
     fn dm_pool_abandon_object(p: *mut dm_pool) -> () {
+        required!(dm_pool_abandon_object: p);
         // SAFETY: the caller's contract is the same.
         unsafe { abandon_object(p) }
     }
 
     /// Whether the pool is locked.
     fn dm_pool_locked(p: *mut dm_pool) -> c_int {
+        required!(dm_pool_locked: p => 0);
         // SAFETY: the caller passes a living pool.
         c_int::from(unsafe { (*p).locked })
     }
 
     /// Marks the pool as locked, with `crc` remembering a checksum of what is in it.
     fn dm_pool_lock(p: *mut dm_pool, crc: c_int) -> c_int {
+        required!(dm_pool_lock: p => 0);
         // SAFETY: the caller passes a living pool that no one else uses now.
         unsafe {
             if (*p).locked {
@@ -734,6 +748,7 @@ c_api! {
 
     /// Ends the lock, with `crc` comparing the checksum.
     fn dm_pool_unlock(p: *mut dm_pool, crc: c_int) -> c_int {
+        required!(dm_pool_unlock: p => 0);
         // SAFETY: the caller passes a living pool that no one else uses now.
         unsafe {
             if !(*p).locked {

@@ -312,6 +312,10 @@ unsafe fn get<S, T>(
     let Some(params) = (unsafe { given(params, what) }) else {
         return 0;
     };
+    if mem.is_null() || status.is_null() {
+        log_error!("Internal error: Forbidden NULL parameter for the {what} status.");
+        return 0;
+    }
     match parse(params) {
         // SAFETY: by contract.
         Ok(parsed) => unsafe { publish(mem, status, |pool| build(&parsed, pool)) },
@@ -346,6 +350,7 @@ c_api! {
 
     /// Status of raid.
     fn dm_get_status_raid(mem: *mut dm_pool, params: *const c_char, status: *mut *mut dm_status_raid) -> c_int {
+        required!(dm_get_status_raid: mem, status => 0);
         // SAFETY: the caller passes a pool, a string and a place for the result.
         unsafe {
             *status = ptr::null_mut();
@@ -368,6 +373,7 @@ c_api! {
 
     /// Status of cache.
     fn dm_get_status_cache(mem: *mut dm_pool, params: *const c_char, status: *mut *mut dm_status_cache) -> c_int {
+        required!(dm_get_status_cache: mem, status => 0);
         // SAFETY: the caller passes a pool, a string and a place for the result.
         unsafe {
             *status = ptr::null_mut();
@@ -453,6 +459,7 @@ c_api! {
 
     /// Status of mirror.
     fn dm_get_status_mirror(mem: *mut dm_pool, params: *const c_char, status: *mut *mut dm_status_mirror) -> c_int {
+        required!(dm_get_status_mirror: mem, status => 0);
         // SAFETY: the caller passes a pool, a string and a place for the result.
         unsafe {
             *status = ptr::null_mut();

@@ -32,6 +32,7 @@ unsafe fn point(place: *mut *mut c_char, text: *mut c_char, at: Option<usize>) {
 c_api! {
     /// Splits at white space, in place; gives the number of words.
     fn dm_split_words(buffer: *mut c_char, max: c_uint, _ignore_comments: c_uint, argv: *mut *mut c_char) -> c_int {
+        required!(dm_split_words: buffer, argv => 0);
         // SAFETY: the caller passes a C string that it lets us change, and room for `max` pointers. A word ends at the
         // string's NUL at the latest.
         unsafe {
@@ -46,6 +47,7 @@ c_api! {
 
     /// The part of a path behind its last slash.
     fn dm_basename(path: *const c_char) -> *const c_char {
+        required!(dm_basename: path => ptr::null());
         // SAFETY: the caller passes a C string, of which the result is the end.
         unsafe {
             let all = bytes(path).unwrap_or_default();
@@ -58,6 +60,7 @@ c_api! {
         if len == 0 {
             return 0;
         }
+        required!(dm_count_chars: str => 0);
         // SAFETY: the caller passes `len` bytes.
         let all = unsafe { std::slice::from_raw_parts(str.cast::<u8>(), len) };
         all.iter().filter(|&&byte| c_int::from(byte as c_char) == c).count() as c_uint
@@ -65,6 +68,7 @@ c_api! {
 
     /// Copies as much as fits, with a NUL; 1 if that was all.
     fn dm_strncpy(dest: *mut c_char, src: *const c_char, n: usize) -> c_int {
+        required!(dm_strncpy: dest, src => 0);
         if n == 0 {
             return 0;
         }
@@ -87,6 +91,7 @@ c_api! {
 
     /// Copies a string with a backslash in front of each quote and backslash.
     fn dm_escape_double_quotes(out: *mut c_char, src: *const c_char) -> *mut c_char {
+        required!(dm_escape_double_quotes: out, src => ptr::null_mut());
         // SAFETY: the caller passes a C string and room for `dm_escaped_len` bytes.
         unsafe {
             let escaped = string::escape_double_quotes(bytes(src).unwrap_or_default());
@@ -98,6 +103,7 @@ c_api! {
 
     /// Takes these backslashes away, in place.
     fn dm_unescape_double_quotes(src: *mut c_char) -> () {
+        required!(dm_unescape_double_quotes: src);
         // SAFETY: the caller passes a C string that it lets us change.
         unsafe {
             let len = string::unescape_double_quotes(buffer(src));
@@ -111,6 +117,7 @@ c_api! {
         substr_first_unquoted_colon: *mut *mut c_char,
         substr_first_unquoted_at_sign: *mut *mut c_char,
     ) -> () {
+        required!(dm_unescape_colons_and_at_signs: src);
         // SAFETY: the caller passes a C string that it lets us change, and NULL or places for the results.
         unsafe {
             let (len, colon, at) = string::unescape_colons_and_at_signs(buffer(src));
@@ -127,6 +134,7 @@ c_api! {
         lvname: *const c_char,
         layer: *const c_char,
     ) -> *mut c_char {
+        required!(dm_build_dm_name: mem, vgname, lvname => ptr::null_mut());
         // SAFETY: the caller passes a pool and C strings, the layer perhaps NULL.
         unsafe {
             let part = |text| bytes(text).unwrap_or_default();
@@ -145,6 +153,7 @@ c_api! {
         lvid: *const c_char,
         layer: *const c_char,
     ) -> *mut c_char {
+        required!(dm_build_dm_uuid: mem, prefix, lvid => ptr::null_mut());
         // SAFETY: the caller passes a pool and C strings, the layer perhaps NULL.
         unsafe {
             let part = |text| bytes(text).unwrap_or_default();

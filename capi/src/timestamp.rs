@@ -36,18 +36,21 @@ c_api! {
 
     /// -1, 0 or 1 as the first is earlier, the same, or later.
     fn dm_timestamp_compare(ts1: *mut dm_timestamp, ts2: *mut dm_timestamp) -> c_int {
+        required!(dm_timestamp_compare: ts1, ts2 => 0);
         // SAFETY: the caller passes two timestamps.
         unsafe { (*ts1).0.cmp(&(*ts2).0) as c_int }
     }
 
     /// Nanoseconds between the two.
     fn dm_timestamp_delta(ts1: *mut dm_timestamp, ts2: *mut dm_timestamp) -> u64 {
+        required!(dm_timestamp_delta: ts1, ts2 => 0);
         // SAFETY: the caller passes two timestamps.
         unsafe { (*ts1).0.delta((*ts2).0) }
     }
 
     /// Copies one to the other.
     fn dm_timestamp_copy(ts_new: *mut dm_timestamp, ts_old: *mut dm_timestamp) -> () {
+        required!(dm_timestamp_copy: ts_new, ts_old);
         // SAFETY: the caller passes two timestamps.
         unsafe { *ts_new = *ts_old }
     }

@@ -341,6 +341,7 @@ c_api! {
 
     /// The next child, or parent if `inverted`. The handle counts; it starts as NULL.
     fn dm_tree_next_child(handle: *mut *mut c_void, parent: *const dm_tree_node, inverted: u32) -> *mut dm_tree_node {
+        required!(dm_tree_next_child: handle => ptr::null_mut());
         // SAFETY: the caller passes a handle and a node.
         unsafe {
             let Some((tree, node)) = node_ref(parent) else { return ptr::null_mut() };

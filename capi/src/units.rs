@@ -40,6 +40,7 @@ c_api! {
         include_suffix: c_int,
         suffix_type: c_int,
     ) -> *const c_char {
+        required!(dm_size_to_string: mem => std::ptr::null());
         let style = match suffix_type {
             0 => Suffix::Long,
             1 => Suffix::Short,

@@ -240,6 +240,7 @@ unsafe fn parse(
 c_api! {
     /// Parses the status line of a vdo target.
     fn dm_vdo_status_parse(mem: *mut dm_pool, input: *const c_char, result: *mut dm_vdo_status_parse_result) -> c_int {
+        required!(dm_vdo_status_parse: result => 0);
         // SAFETY: the caller passes a pool or NULL, a string and a place for the result.
         let parsed = unsafe { parse(mem, input, result) };
         if let Err(why) = &parsed {
