@@ -159,7 +159,8 @@ impl Regex {
         self.find(subject).is_some()
     }
 
-    /// A number that identifies the automaton, the same in every implementation of the library.
+    /// A number that identifies the automaton, the same in every implementation of the library. 0, with an error logged,
+    /// for patterns with more than 16384 states.
     #[must_use]
     pub fn fingerprint(&self) -> u32 {
         fingerprint::fingerprint(&self.automaton)

@@ -7,6 +7,9 @@ use std::collections::HashMap;
 
 use super::{Automaton, Key};
 
+/// Most states that are looked at: their number can grow exponentially with the length of a pattern.
+const MAX_STATES: usize = 1 << 14;
+
 /// States made so far, in order, and how often each set of positions has come up.
 struct Table<'a> {
     automaton: &'a Automaton,
@@ -50,7 +53,7 @@ fn combine(a: u32, b: u32) -> u32 {
     a.rotate_left(8) ^ b.wrapping_mul(4_294_967_291)
 }
 
-/// The fingerprint of an automaton.
+/// The fingerprint of an automaton; 0, with an error logged, when it has too many states.
 pub(super) fn fingerprint(automaton: &Automaton) -> u32 {
     let mut table = Table {
         automaton,
@@ -64,6 +67,10 @@ pub(super) fn fingerprint(automaton: &Automaton) -> u32 {
     while rows.len() < table.keys.len() {
         let row = table.row(rows.len(), &mut marks);
         rows.push(row);
+        if table.keys.len() > MAX_STATES {
+            crate::log_error!("Regular expression has too many states for a fingerprint.");
+            return 0;
+        }
     }
 
     // Depth first from a stack; "nowhere" is a node too, numbered like the others, and ends the walk when it is due.

@@ -152,6 +152,14 @@ fn fingerprints() {
     }
 }
 
+#[test]
+fn fingerprints_stay_bounded() {
+    let many = Regex::new(["^(a|b)*a".to_string() + &"(a|b)".repeat(40) + "$"]).unwrap();
+    assert_eq!(many.fingerprint(), 0);
+    let few = Regex::new(["^(a|b)*a".to_string() + &"(a|b)".repeat(6) + "$"]).unwrap();
+    assert_ne!(few.fingerprint(), 0);
+}
+
 /// A model: patterns as trees, matched by sets of end indexes.
 #[derive(Clone, Debug)]
 enum Tree {

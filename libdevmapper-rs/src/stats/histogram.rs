@@ -22,6 +22,8 @@ pub const BOUNDS_RANGE: u32 = 0x30;
 
 /// Default width of a value.
 const VALUE_WIDTH: usize = 6;
+/// The widest values that make sense; Rust's formatting ends at 65535.
+const MAX_WIDTH: i32 = 4096;
 
 /// A bin: how many requests took up to `upper` nanoseconds and longer than the bin before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,10 +100,13 @@ impl<'a> Histogram<'a> {
     /// width, and no [`VALUES`], mean no padding. A bound that is too long takes from the width of its value.
     ///
     /// # Errors
-    /// There is no such bin, or a flag is unknown; logged.
+    /// There is no such bin, a flag is unknown, or the width is above 4096; logged.
     pub fn format(&self, bin: Option<usize>, width: i32, flags: u32) -> Result<String> {
         if flags & !(SUFFIX | VALUES | PERCENT | BOUNDS_RANGE) != 0 {
             return refused(format!("Invalid histogram flags: 0x{flags:x}"));
+        }
+        if width > MAX_WIDTH {
+            return refused(format!("Invalid histogram width: {width}"));
         }
         let bins = match bin {
             Some(bin) if bin >= self.bins.len() => return refused(format!("Invalid histogram bin: {bin}")),
@@ -238,6 +243,18 @@ mod tests {
             count: 0,
         },
     ];
+
+    #[test]
+    fn widths_beyond_sense_are_refused() {
+        let histogram = Histogram::new(&BINS);
+        for flags in [VALUES, PERCENT | VALUES, BOUNDS_RANGE | VALUES] {
+            assert!(histogram.format(None, MAX_WIDTH, flags).is_ok());
+            for width in [MAX_WIDTH + 1, 65_536, i32::MAX] {
+                assert!(histogram.format(None, width, flags).is_err());
+            }
+            assert!(histogram.format(None, i32::MIN, flags).is_ok());
+        }
+    }
 
     #[test]
     fn texts() {
