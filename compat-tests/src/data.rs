@@ -6,9 +6,14 @@
 //! write DEV SECTOR SECTORS SEED
 //! read|discard|zero DEV SECTOR SECTORS
 //! flush DEV
+//! status tN                    shows the status of the device's first segment
+//! settle tN                    waits until a merge is over, and shows the status
+//! remove tN
+//! save NAME                    keeps the beginnings of the disks in files, without mapped devices
+//! restore NAME                 and takes them back
 //! end                          removes all mapped devices and fills the disks anew
 //! ```
-//! Each step gives a line: `OK`, an errno, or what was read as one checksum for each sector.
+//! Each step gives a line: `OK`, an errno, a status, or what was read as one checksum for each sector.
 
 use std::fmt::Write as _;
 
@@ -43,6 +48,11 @@ pub enum Step {
     Discard(Dev, u64, u64),
     Zero(Dev, u64, u64),
     Flush(Dev),
+    Status(u32),
+    Settle(u32),
+    Remove(u32),
+    Save(String),
+    Restore(String),
     End,
 }
 
@@ -64,6 +74,11 @@ impl std::fmt::Display for Step {
             Step::Discard(dev, sector, sectors) => write!(f, "discard {dev} {sector} {sectors}"),
             Step::Zero(dev, sector, sectors) => write!(f, "zero {dev} {sector} {sectors}"),
             Step::Flush(dev) => write!(f, "flush {dev}"),
+            Step::Status(device) => write!(f, "status t{device}"),
+            Step::Settle(device) => write!(f, "settle t{device}"),
+            Step::Remove(device) => write!(f, "remove t{device}"),
+            Step::Save(name) => write!(f, "save {name}"),
+            Step::Restore(name) => write!(f, "restore {name}"),
             Step::End => f.write_str("end"),
         }
     }
@@ -93,11 +108,24 @@ impl Step {
             ["discard", at, sector, sectors] => Step::Discard(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["zero", at, sector, sectors] => Step::Zero(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["flush", at] => Step::Flush(dev(at)?),
+            ["status" | "settle" | "remove", device] => {
+                let device = device.strip_prefix('t')?.parse().ok()?;
+                match words[0] {
+                    "status" => Step::Status(device),
+                    "settle" => Step::Settle(device),
+                    _ => Step::Remove(device),
+                }
+            }
+            ["save", name] => Step::Save(name.into()),
+            ["restore", name] => Step::Restore(name.into()),
             ["end"] => Step::End,
             _ => return None,
         })
     }
 }
+
+/// ENOSYS, of a machine that plays no scripts about snapshots.
+const NOT_HERE: i32 = 38;
 
 /// Where scripts run. Errors are errno values.
 #[allow(clippy::missing_errors_doc, reason = "errno of the operation")]
@@ -114,6 +142,25 @@ pub trait Machine {
     fn zero(&mut self, dev: Dev, sector: u64, sectors: u64) -> Result<(), i32>;
     /// Flushes.
     fn flush(&mut self, dev: Dev) -> Result<(), i32>;
+    /// The status of a device's first segment.
+    fn status(&mut self, device: u32) -> Result<String, i32> {
+        let _ = device;
+        Err(NOT_HERE)
+    }
+    /// The same when a merge is over.
+    fn settle(&mut self, device: u32) -> Result<String, i32> {
+        let _ = device;
+        Err(NOT_HERE)
+    }
+    /// Removes a mapped device.
+    fn remove(&mut self, device: u32) -> Result<(), i32> {
+        let _ = device;
+        Err(NOT_HERE)
+    }
+    /// The directory of files with disks.
+    fn directory(&self) -> std::path::PathBuf {
+        ".".into()
+    }
     /// Removes the mapped devices.
     fn reset(&mut self) -> Result<(), i32>;
 }
@@ -146,6 +193,19 @@ pub fn play(machine: &mut dyn Machine, step: &Step) -> String {
         Step::Discard(dev, sector, sectors) => machine.discard(*dev, *sector, *sectors),
         Step::Zero(dev, sector, sectors) => machine.zero(*dev, *sector, *sectors),
         Step::Flush(dev) => machine.flush(*dev),
+        Step::Remove(device) => machine.remove(*device),
+        Step::Save(name) => save(machine, name),
+        Step::Restore(name) => restore(machine, name),
+        Step::Status(device) | Step::Settle(device) => {
+            let result = match step {
+                Step::Status(_) => machine.status(*device),
+                _ => machine.settle(*device),
+            };
+            match result {
+                Ok(status) => return format!("status {status}"),
+                Err(errno) => Err(errno),
+            }
+        }
         Step::End => machine.reset().and_then(|()| fill(machine)),
         Step::Read(dev, sector, sectors) => {
             let mut data = vec![0xee; bytes(*sectors)];
@@ -160,6 +220,32 @@ pub fn play(machine: &mut dyn Machine, step: &Step) -> String {
         Ok(()) => "OK".into(),
         Err(errno) => format!("errno {errno}"),
     }
+}
+
+/// Sectors of each disk that are kept in a file.
+const SAVED: u64 = 8192;
+
+fn image(machine: &dyn Machine, name: &str, disk: u32) -> std::path::PathBuf {
+    machine.directory().join(format!("{name}-{disk}"))
+}
+
+fn save(machine: &mut dyn Machine, name: &str) -> Result<(), i32> {
+    machine.reset()?;
+    for disk in 0..DISKS {
+        let mut data = vec![0; usize::try_from(SAVED).expect("small") * SECTOR];
+        machine.read(Dev::Disk(disk), 0, &mut data)?;
+        std::fs::write(image(machine, name, disk), data).map_err(|_| -2)?;
+    }
+    Ok(())
+}
+
+fn restore(machine: &mut dyn Machine, name: &str) -> Result<(), i32> {
+    machine.reset()?;
+    for disk in 0..DISKS {
+        let data = std::fs::read(image(machine, name, disk)).map_err(|_| -2)?;
+        machine.write(Dev::Disk(disk), 0, &data)?;
+    }
+    Ok(())
 }
 
 /// Sixteen bits for each sector.
@@ -346,4 +432,148 @@ impl Generator {
         };
         Segment { length, kind }
     }
+}
+
+/// Sectors of the origin in scripts about snapshots.
+pub const ORIGIN_SECTORS: u64 = 4096;
+
+/// A script about snapshots: t0 and t1 are for the stores, t2 is the origin (on ram0), t3 and t4 are its snapshots.
+/// In the end t3 is merged, if its store can be.
+#[must_use]
+pub fn snapshots(seed: u64) -> Vec<Step> {
+    let mut random = Random(seed.wrapping_mul(7919));
+    let mut below = |limit: u64| random.below(limit);
+    let kinds = ["P", "PO", "N"];
+    let shapes: Vec<(u64, usize, u64)> = (0..2)
+        .map(|_| {
+            let chunk = 1 << (3 + below(8));
+            let kind = usize::try_from(below(3)).expect("small");
+            // Every fourth store is too small.
+            let chunks = if below(4) == 0 { 3 + below(4) } else { 200.min(16384 / chunk) };
+            (chunk, kind, chunks * chunk + below(2) * 3)
+        })
+        .collect();
+    let mut steps = vec![Step::Zero(Dev::Disk(0), DISK_SECTORS, ORIGIN_SECTORS - DISK_SECTORS)];
+    let line = |index: usize| {
+        let (chunk, kind, _) = shapes[index];
+        format!("0 {ORIGIN_SECTORS} snapshot 1:0 254:{index} {} {chunk}", kinds[kind])
+    };
+    for (device, (_, _, sectors)) in (0..).zip(&shapes) {
+        steps.push(Step::Zero(Dev::Disk(device + 1), 0, 8));
+        steps.push(Step::Table(device, format!("0 {sectors} linear 1:{} 0", device + 1)));
+    }
+    steps.push(Step::Table(2, format!("0 {ORIGIN_SECTORS} snapshot-origin 1:0")));
+    steps.push(Step::Table(3, line(0)));
+    for round in 0..50 {
+        if round == 15 {
+            steps.push(Step::Table(4, line(1)));
+        }
+        let device = 2 + u32::try_from(below(if round < 15 { 2 } else { 3 })).expect("small");
+        let (chunk, kind, _) = shapes[usize::from(device == 4)];
+        // A part of the origin that is small enough for some writes to meet.
+        let sector = below(1024);
+        // Within one chunk of each: otherwise it is chance how much of a write is done when a store gets full.
+        let smallest = shapes[0].0.min(shapes[1].0);
+        let sectors = 1 + below(smallest - sector % smallest);
+        let step = match below(12) {
+            0..6 => Step::Write(Dev::Mapped(device), sector, sectors, u32::try_from(below(256)).expect("small")),
+            6..9 => Step::Read(Dev::Mapped(device), sector, 1 + below(8)),
+            9 => Step::Flush(Dev::Mapped(device)),
+            10 => {
+                let first = sector / 8 * 8;
+                Step::Zero(Dev::Mapped(device), first, smallest.min(16) - first % smallest.min(16))
+            }
+            _ if device == 2 => Step::Table(2, format!("0 {ORIGIN_SECTORS} snapshot-origin 1:0")),
+            _ if below(2) == 0 || kinds[kind] == "N" || chunk == 0 => {
+                Step::Table(device, line(usize::from(device == 4)))
+            }
+            _ => {
+                steps.push(Step::Remove(device));
+                Step::Table(device, line(usize::from(device == 4)))
+            }
+        };
+        steps.push(step);
+        for device in 3..if round < 15 { 4 } else { 5 } {
+            steps.push(Step::Status(device));
+        }
+    }
+    let all = |steps: &mut Vec<Step>, devices: &[u32]| {
+        for &device in devices {
+            for sector in (0..1280).step_by(64) {
+                steps.push(Step::Read(Dev::Mapped(device), sector, 64));
+            }
+        }
+    };
+    all(&mut steps, &[2, 3, 4]);
+    if kinds[shapes[0].1] != "N" {
+        steps.push(Step::Remove(3));
+        let text = line(0).replace("snapshot", "snapshot-merge");
+        steps.push(Step::Table(2, text));
+        steps.push(Step::Settle(2));
+        all(&mut steps, &[2, 4]);
+        steps.push(Step::Status(4));
+    }
+    steps.push(Step::Read(Dev::Disk(0), 0, DISK_SECTORS));
+    steps.push(Step::End);
+    steps
+}
+
+/// Fills two stores of a chunk size, saves the disks, and opens what is saved under other names: their states, what is in
+/// them, writes to them, and the merge of the first one.
+#[must_use]
+pub fn exchange(chunk: u64, save: Option<&str>, open: &[&str]) -> Vec<Step> {
+    let mut random = Random(chunk);
+    let mut below = |limit: u64| random.below(limit);
+    let line = |index: usize, what: &str| {
+        let kind = ["P", "PO"][index];
+        format!("0 {ORIGIN_SECTORS} {what} 1:0 1:{} {kind} {}", index + 1, chunk >> index)
+    };
+    // The origin comes last: under Linux it learns the smallest chunk size when it is resumed, and of a write that goes
+    // over the border of such a chunk it else protects the first one only.
+    let tables = [
+        Step::Table(3, line(0, "snapshot")),
+        Step::Table(4, line(1, "snapshot")),
+        Step::Table(2, format!("0 {ORIGIN_SECTORS} snapshot-origin 1:0")),
+    ];
+    let mut steps = Vec::new();
+    let mut writes = |steps: &mut Vec<Step>, count: u64, devices: u64| {
+        for _ in 0..count {
+            let device = Dev::Mapped(2 + u32::try_from(below(devices)).expect("small"));
+            let sector = below(ORIGIN_SECTORS.min(5 * chunk) - 8);
+            let seed = u32::try_from(below(256)).expect("small");
+            steps.push(Step::Write(device, sector, 1 + below(8), seed));
+            steps.extend([Step::Status(3), Step::Status(4)]);
+        }
+    };
+    if let Some(name) = save {
+        steps.push(Step::Zero(Dev::Disk(0), DISK_SECTORS, ORIGIN_SECTORS - DISK_SECTORS));
+        steps.push(Step::Zero(Dev::Disk(1), 0, 8));
+        steps.push(Step::Zero(Dev::Disk(2), 0, 8));
+        steps.extend(tables.clone());
+        writes(&mut steps, 24, 3);
+        steps.push(Step::Save(name.into()));
+    }
+    for name in open {
+        steps.push(Step::Restore((*name).into()));
+        steps.extend(tables.clone());
+        let all = |steps: &mut Vec<Step>, devices: &[u32]| {
+            for &device in devices {
+                for sector in (0..ORIGIN_SECTORS).step_by(256) {
+                    steps.push(Step::Read(Dev::Mapped(device), sector, 256));
+                }
+            }
+        };
+        steps.extend([Step::Status(3), Step::Status(4)]);
+        all(&mut steps, &[2, 3, 4]);
+        writes(&mut steps, 10, 3);
+        steps.extend([Step::Status(3), Step::Status(4)]);
+        all(&mut steps, &[2, 3, 4]);
+        steps.push(Step::Remove(3));
+        steps.push(Step::Table(2, line(0, "snapshot-merge")));
+        steps.push(Step::Settle(2));
+        all(&mut steps, &[2, 4]);
+        steps.push(Step::Status(4));
+    }
+    steps.push(Step::End);
+    steps
 }

@@ -1,5 +1,7 @@
 //! What the engine answers and does in its test host.
 
+use std::path::{Path, PathBuf};
+
 use dm_abi::errno::Errno;
 use dm_core::control::{Control, Outcome};
 use dm_core::host::{Adopted, DevNo, DevSpec, DeviceId, Found, Host, Limits};
@@ -9,7 +11,7 @@ use dm_core::volume::Volume;
 use dm_sim::host::{Handle, MAJOR, Numbers};
 use dm_sim::{Disk, SECTOR, Sim};
 
-use crate::data::{DEVICES, DISK_SECTORS, DISKS, Dev, Machine};
+use crate::data::{DISKS, Dev, Machine};
 use crate::requests::answer;
 use crate::sequences::Sequence;
 
@@ -138,7 +140,13 @@ impl Host for Plain {
 #[derive(Debug)]
 pub struct Engine {
     sim: Sim,
+    /// Mapped devices that exist.
+    devices: Vec<u32>,
+    directory: PathBuf,
 }
+
+/// Sectors of a disk of [`Engine`], as many as those of the oracle have.
+const WHOLE_DISK: u64 = 131_072;
 
 impl Default for Engine {
     fn default() -> Self {
@@ -150,11 +158,21 @@ impl Engine {
     /// Disks as scripts expect them, no devices.
     #[must_use]
     pub fn new() -> Self {
+        Self::in_directory(Path::new("."))
+    }
+
+    /// The same, with files in a directory.
+    #[must_use]
+    pub fn in_directory(directory: &Path) -> Self {
         let mut sim = Sim::new();
         for minor in 0..DISKS {
-            sim.add_disk(1, minor, &format!("/dev/ram{minor}"), Disk::new(DISK_SECTORS));
+            sim.add_disk(1, minor, &format!("/dev/ram{minor}"), Disk::new(WHOLE_DISK));
         }
-        Self { sim }
+        Self {
+            sim,
+            devices: Vec::new(),
+            directory: directory.into(),
+        }
     }
 
     fn id(&self, device: u32) -> DeviceId {
@@ -197,6 +215,7 @@ impl Machine for Engine {
         let id = DeviceId(u64::from(device));
         if self.sim.device(id).is_none() {
             self.sim.create(id, Some(device)).expect("the minor is free");
+            self.devices.push(device);
         }
         self.sim.load(id, text).map_err(|error| error.errno.0)
     }
@@ -225,11 +244,35 @@ impl Machine for Engine {
         Ok(())
     }
 
+    fn status(&mut self, device: u32) -> Result<String, i32> {
+        let device = self.sim.device(self.id(device)).expect("it exists");
+        let table = device.volume().table().ok_or(-1)?;
+        let mut status = String::new();
+        table
+            .write_status(&table.segments()[0], &mut status)
+            .expect("written to a string");
+        Ok(status)
+    }
+
+    fn settle(&mut self, device: u32) -> Result<String, i32> {
+        self.sim.run();
+        self.status(device)
+    }
+
+    fn remove(&mut self, device: u32) -> Result<(), i32> {
+        self.devices.retain(|&known| known != device);
+        self.sim.unload(DeviceId(u64::from(device)));
+        Ok(())
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.directory.clone()
+    }
+
     fn reset(&mut self) -> Result<(), i32> {
-        for device in (0..DEVICES).rev() {
-            self.sim
-                .remove(DeviceId(u64::from(device)))
-                .expect("nobody has it open");
+        self.devices.sort_unstable();
+        while let Some(device) = self.devices.pop() {
+            self.sim.unload(DeviceId(u64::from(device)));
         }
         Ok(())
     }

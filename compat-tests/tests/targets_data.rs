@@ -1,50 +1,51 @@
-//! The six targets against a real Linux kernel: the same tables and the same I/O leave the same data on the disks, read
+//! The targets against a real Linux kernel: the same tables and the same I/O leave the same data on the disks, read
 //! the same data, and fail alike. Needs the oracle (`scripts/oracle`, kernel 6.12).
 
-use compat_tests::data::{SUBJECTS, Step, fill, generated, play};
+use std::path::Path;
+
+use compat_tests::data::{self, SUBJECTS, Step, fill, generated, play};
 use compat_tests::engine::Engine;
 use compat_tests::oracle;
 
 /// What the scripts show on Linux, one line for each step.
-fn ask_linux(steps: &[Step]) -> Vec<String> {
-    let share = tempfile::tempdir().expect("a temporary directory");
-    let file = share.path().join("script");
+fn ask_linux(share: &Path, steps: &[Step]) -> Vec<String> {
+    let file = share.join("script");
     let lines: Vec<_> = steps.iter().map(Step::to_string).collect();
     std::fs::write(&file, lines.join("\n")).expect("written");
     let script = format!(
         "modprobe -a dm-delay dm-flakey dm-zero && {} {} >{}/answers",
         oracle::program(env!("CARGO_BIN_EXE_dm-data")).display(),
         file.display(),
-        share.path().display()
+        share.display()
     );
-    let output = oracle::run(share.path(), &["sh", "-c", &script]);
+    let output = oracle::run(share, &["sh", "-c", &script]);
     assert!(
         output.status.success(),
         "dm-data failed: {}{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    let answers = std::fs::read_to_string(share.path().join("answers")).expect("answers");
+    let answers = std::fs::read_to_string(share.join("answers")).expect("answers");
     answers.lines().map(String::from).collect()
 }
 
-#[test]
-fn same_tables_and_writes_give_the_same_data() {
-    let mut steps = Vec::new();
-    for subject in SUBJECTS {
-        for seed in 0..8 {
-            steps.extend(generated(subject, seed));
-        }
-    }
+/// Plays the steps on both. Gives the numbers of reads and of failures.
+fn compare(steps: &[Step]) -> (usize, usize) {
+    let share = tempfile::tempdir().expect("a temporary directory");
+    compare_in(share.path(), share.path(), steps)
+}
+
+/// The same, with files of each side in a directory of its own.
+fn compare_in(linux: &Path, ours: &Path, steps: &[Step]) -> (usize, usize) {
     // What is written down is what is played.
     assert!(
         steps
             .iter()
             .all(|step| Step::parse(&step.to_string()).as_ref() == Some(step))
     );
-    let theirs = ask_linux(&steps);
+    let theirs = ask_linux(linux, steps);
     assert_eq!(theirs.len(), steps.len());
-    let mut engine = Engine::new();
+    let mut engine = Engine::in_directory(ours);
     fill(&mut engine).expect("the disks are writable");
     let mut script_start = 0;
     let (mut read, mut failed) = (0, 0);
@@ -62,5 +63,53 @@ fn same_tables_and_writes_give_the_same_data() {
         }
         failed += usize::from(ours.starts_with("errno"));
     }
+    (read, failed)
+}
+
+#[test]
+fn same_tables_and_writes_give_the_same_data() {
+    let mut steps = Vec::new();
+    for subject in SUBJECTS {
+        for seed in 0..8 {
+            steps.extend(generated(subject, seed));
+        }
+    }
+    let (read, failed) = compare(&steps);
     assert!(read > 1000 && failed > 100, "{read} reads, {failed} failures");
+}
+
+#[test]
+fn snapshots_are_the_same() {
+    let steps: Vec<Step> = (0..8).flat_map(data::snapshots).collect();
+    let (read, failed) = compare(&steps);
+    assert!(read > 500 && failed > 10, "{read} reads, {failed} failures");
+}
+
+#[test]
+fn each_side_opens_the_stores_of_the_other() {
+    let chunks: Vec<u64> = (4..=10).map(|shift| 1 << shift).collect();
+    let (theirs, ours) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let steps: Vec<Step> = chunks
+        .iter()
+        .flat_map(|&chunk| data::exchange(chunk, Some(&format!("saved{chunk}")), &[]))
+        .collect();
+    compare_in(theirs.path(), ours.path(), &steps);
+    let both = tempfile::tempdir().unwrap();
+    for (from, side) in [(theirs.path(), "theirs"), (ours.path(), "ours")] {
+        for file in std::fs::read_dir(from).unwrap().flatten() {
+            let name = file.file_name().into_string().unwrap();
+            if name.starts_with("saved") {
+                std::fs::copy(file.path(), both.path().join(format!("{side}-{name}"))).unwrap();
+            }
+        }
+    }
+    let steps: Vec<Step> = chunks
+        .iter()
+        .flat_map(|&chunk| {
+            let names = ["theirs", "ours"].map(|side| format!("{side}-saved{chunk}"));
+            data::exchange(chunk, None, &[&names[0], &names[1]])
+        })
+        .collect();
+    let (read, _) = compare_in(both.path(), both.path(), &steps);
+    assert!(read > 500, "{read} reads");
 }

@@ -14,6 +14,7 @@ use compat_tests::data::{Dev, Machine, Step, fill, play};
 struct Linux {
     /// Mapped devices that exist.
     devices: Vec<u32>,
+    directory: std::path::PathBuf,
 }
 
 fn errno(error: &std::io::Error) -> i32 {
@@ -105,7 +106,39 @@ impl Machine for Linux {
         open(dev)?.sync_all().map_err(|error| errno(&error))
     }
 
+    fn status(&mut self, device: u32) -> Result<String, i32> {
+        let output = Command::new("dmsetup")
+            .args(["status", "--noflush", &format!("t{device}")])
+            .output()
+            .expect("dmsetup starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let line = text.lines().next().ok_or(-1)?;
+        Ok(line.split_whitespace().skip(3).collect::<Vec<_>>().join(" "))
+    }
+
+    fn settle(&mut self, device: u32) -> Result<String, i32> {
+        for _ in 0..600 {
+            let status = self.status(device)?;
+            let words: Vec<&str> = status.split(['/', ' ']).collect();
+            if words.len() != 3 || words[0] == words[2] {
+                return Ok(status);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        Err(-1)
+    }
+
+    fn remove(&mut self, device: u32) -> Result<(), i32> {
+        self.devices.retain(|&known| known != device);
+        dmsetup(&["remove", &format!("t{device}")], "")
+    }
+
+    fn directory(&self) -> std::path::PathBuf {
+        self.directory.clone()
+    }
+
     fn reset(&mut self) -> Result<(), i32> {
+        self.devices.sort_unstable();
         while let Some(device) = self.devices.pop() {
             dmsetup(&["remove", &format!("t{device}")], "")?;
         }
@@ -116,7 +149,11 @@ impl Machine for Linux {
 fn main() {
     let file = std::env::args().nth(1).expect("usage: dm-data FILE");
     let text = std::fs::read_to_string(&file).expect("the script is readable");
-    let mut linux = Linux { devices: Vec::new() };
+    let directory = std::path::Path::new(&file).parent().expect("a file").into();
+    let mut linux = Linux {
+        devices: Vec::new(),
+        directory,
+    };
     fill(&mut linux).expect("the disks are writable");
     for line in text.lines() {
         let step = Step::parse(line).expect("a step");
