@@ -449,7 +449,11 @@ pub fn snapshots(seed: u64) -> Vec<Step> {
             let chunk = 1 << (3 + below(8));
             let kind = usize::try_from(below(3)).expect("small");
             // Every fourth store is too small.
-            let chunks = if below(4) == 0 { 3 + below(4) } else { 200.min(16384 / chunk) };
+            let chunks = if below(4) == 0 {
+                3 + below(4)
+            } else {
+                200.min(16384 / chunk)
+            };
             (chunk, kind, chunks * chunk + below(2) * 3)
         })
         .collect();
@@ -476,7 +480,12 @@ pub fn snapshots(seed: u64) -> Vec<Step> {
         let smallest = shapes[0].0.min(shapes[1].0);
         let sectors = 1 + below(smallest - sector % smallest);
         let step = match below(12) {
-            0..6 => Step::Write(Dev::Mapped(device), sector, sectors, u32::try_from(below(256)).expect("small")),
+            0..6 => Step::Write(
+                Dev::Mapped(device),
+                sector,
+                sectors,
+                u32::try_from(below(256)).expect("small"),
+            ),
             6..9 => Step::Read(Dev::Mapped(device), sector, 1 + below(8)),
             9 => Step::Flush(Dev::Mapped(device)),
             10 => {
@@ -526,7 +535,11 @@ pub fn exchange(chunk: u64, save: Option<&str>, open: &[&str]) -> Vec<Step> {
     let mut below = |limit: u64| random.below(limit);
     let line = |index: usize, what: &str| {
         let kind = ["P", "PO"][index];
-        format!("0 {ORIGIN_SECTORS} {what} 1:0 1:{} {kind} {}", index + 1, chunk >> index)
+        format!(
+            "0 {ORIGIN_SECTORS} {what} 1:0 1:{} {kind} {}",
+            index + 1,
+            chunk >> index
+        )
     };
     // The origin comes last: under Linux it learns the smallest chunk size when it is resumed, and of a write that goes
     // over the border of such a chunk it else protects the first one only.

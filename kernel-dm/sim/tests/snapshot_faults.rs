@@ -80,7 +80,10 @@ impl Seen {
     fn check(&self, sim: &mut Sim, id: DeviceId, what: &str) {
         for (sector, allowed) in (0..).zip(&self.0) {
             let byte = io(sim, id, Op::Read, sector, 1, 0).unwrap_or_else(|errno| panic!("{what}: {errno}"))[0];
-            assert!(allowed.contains(&byte), "{what}: sector {sector} is {byte}, not one of {allowed:?}");
+            assert!(
+                allowed.contains(&byte),
+                "{what}: sector {sector} is {byte}, not one of {allowed:?}"
+            );
         }
     }
 }
@@ -255,7 +258,9 @@ impl Model {
         for chunk in first / self.chunk..=(first + sectors - 1) / self.chunk {
             let from = usize::try_from(chunk * self.chunk).unwrap();
             let to = (from + usize::try_from(self.chunk).unwrap()).min(origin.len());
-            self.exceptions.entry(chunk).or_insert_with(|| origin[from..to].to_vec());
+            self.exceptions
+                .entry(chunk)
+                .or_insert_with(|| origin[from..to].to_vec());
         }
     }
 
