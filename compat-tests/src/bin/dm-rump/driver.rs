@@ -29,8 +29,11 @@ pub(crate) struct Machine<'a> {
     pub(crate) control: &'a File,
 }
 
+/// One test.
+pub(crate) type Test = fn(&Machine<'_>) -> Checked;
+
 /// The tests by name.
-pub(crate) const TESTS: &[(&str, fn(&Machine<'_>) -> Checked)] = &[
+pub(crate) const TESTS: &[(&str, Test)] = &[
     ("data goes where the table says", linear),
     ("the end of a device: short, empty, refused", end_of_device),
     ("requests that are no whole sectors are refused", odd_requests),
@@ -83,7 +86,7 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Chec
 /// Data of sectors: no two are alike.
 fn pattern(sectors: usize, seed: u8) -> Vec<u8> {
     (0..sectors * 512)
-        .map(|i| seed ^ (i / 512) as u8 ^ (i % 251) as u8)
+        .map(|i| seed ^ (i / 512).to_le_bytes()[0] ^ (i % 251).to_le_bytes()[0])
         .collect()
 }
 
@@ -179,7 +182,7 @@ fn end_of_device(machine: &Machine<'_>) -> Checked {
         dev.read_at(&mut buffer, offset(16)),
         Ok(8 * 512),
     )?;
-    same("what it read", &buffer[..8 * 512] == &data[16 * 512..], true)?;
+    same("what it read", buffer[..8 * 512] == data[16 * 512..], true)?;
     same("a read at the end", dev.read_at(&mut buffer, offset(24)), Ok(0))?;
     refused("a read behind the end", dev.read_at(&mut buffer, offset(25)), EINVAL)?;
     let outside = machine.disk(0)?;
