@@ -124,7 +124,10 @@ impl Rump {
     ///
     /// # Errors
     /// What the dynamic linker says, or that the kernel does not start.
-    #[allow(clippy::missing_transmute_annotations, reason = "the fields say which function type each is")]
+    #[allow(
+        clippy::missing_transmute_annotations,
+        reason = "the fields say which function type each is"
+    )]
     pub fn start(libraries: &[String]) -> std::result::Result<Self, String> {
         for library in libraries {
             // SAFETY: the path ends with a NUL. Running the libraries' constructors is what they are loaded for.
