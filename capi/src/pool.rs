@@ -514,7 +514,8 @@ unsafe fn make_room(pool: *mut dm_pool, more: usize) -> bool {
         };
         // Doubling makes the cost of all moves linear in the object's final size.
         let roomy = need.saturating_mul(2).min(MAX_REQUEST - HEADER - ALIGNMENT).max(need);
-        let alone = (*old).top as usize - Chunk::start(old) as usize <= ALIGNMENT;
+        // Nothing else may be in a chunk that goes: the object is where an empty chunk has its first one.
+        let alone = (*old).top == aligned(Chunk::start(old), ALIGNMENT);
         if !add_chunk(pool, roomy, ALIGNMENT) {
             return false;
         }

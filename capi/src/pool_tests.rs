@@ -176,3 +176,24 @@ fn owned_values_go_with_their_place() {
     drop(pool);
     assert_eq!([&a, &b, &c].map(|x| Rc::strong_count(x) - 1), [0, 0, 0]);
 }
+
+/// A chunk was given back although a small object lay in front of the growing one (found by Miri).
+#[test]
+fn a_small_object_stays_when_the_next_one_grows_and_moves() {
+    let pool = Owned::new();
+    for size in 1..=9 {
+        unsafe {
+            let small = alloc(pool.0, size).cast::<u8>();
+            small.write_bytes(7, size);
+            assert!(begin_object(pool.0, 1));
+            for _ in 0..100 {
+                assert!(grow_object(pool.0, &[1; 1000]));
+            }
+            assert!(!end_object(pool.0).is_null());
+            assert!(std::slice::from_raw_parts(small, size).iter().all(|&b| b == 7));
+            free(pool.0, small.cast());
+            assert_eq!(alloc(pool.0, 1).cast(), small);
+            empty(pool.0);
+        }
+    }
+}
