@@ -2,6 +2,7 @@
 
 pub mod data;
 pub mod engine;
+pub mod library;
 pub mod matrix;
 pub mod oracle;
 pub mod requests;

@@ -13,28 +13,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
+use compat_tests::library;
 use compat_tests::oracle::top;
-
-/// Our library, built for this test run.
-fn our_library() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = top().join("target/libdevmapper-test");
-        let output = Command::new(top().join("scripts/build-lib"))
-            .arg("--debug")
-            .arg(&dir)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "build-lib: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        dir
-    })
-}
 
 /// Where the reference library of this machine is.
 fn reference_library() -> PathBuf {
@@ -93,7 +74,7 @@ impl Program {
     fn run(&self, program: &Path, lib: &Path, dir: &Path) -> Output {
         std::fs::create_dir_all(dir).unwrap();
         // Which functions are called is only asked of our library.
-        let audit = (lib == our_library()).then(|| self.audit()).flatten();
+        let audit = (lib == library::ours()).then(|| self.audit()).flatten();
         let lib = lib.display().to_string();
         if self.oracle {
             let line = match &audit {
@@ -141,7 +122,7 @@ impl Program {
         let scratch = tempfile::tempdir().unwrap();
         let program = scratch.path().join(&self.name);
         let expected = self.beside("out");
-        let ours = our_library();
+        let ours = library::ours();
         match &expected {
             Some(_) => self.compile(&program, ours)?,
             None => self.compile(&program, &reference_library())?,

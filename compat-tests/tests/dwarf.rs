@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use compat_tests::library;
 use compat_tests::oracle::top;
 use gimli::{AttributeValue, DebuggingInformationEntry as Entry, EndianSlice, LittleEndian, Unit, UnitOffset};
 use object::{Object, ObjectSection};
@@ -291,22 +292,6 @@ fn signatures(path: &Path) -> BTreeMap<String, Signature> {
     Debug::load(&file).signatures()
 }
 
-/// Our library with its debugging information.
-fn debug_library() -> PathBuf {
-    let dir = top().join("target/libdevmapper-test");
-    let output = Command::new(top().join("scripts/build-lib"))
-        .arg("--debug")
-        .arg(&dir)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "build-lib: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    dir.join("libdevmapper.so.1.02.1")
-}
-
 #[test]
 fn the_library_takes_what_the_header_says() {
     let dir = tempfile::tempdir().unwrap();
@@ -315,7 +300,10 @@ fn the_library_takes_what_the_header_says() {
     std::fs::write(&source, variables(&functions, &[])).unwrap();
     // Linked, since only then offsets into sections are filled in.
     compile(&source, true, &["-shared", "-fPIC"], &object);
-    let (header, library) = (signatures(&object), signatures(&debug_library()));
+    let (header, library) = (
+        signatures(&object),
+        signatures(&library::ours().join("libdevmapper.so.1.02.1")),
+    );
     assert_eq!(header.len(), functions.len());
     // The walk over the types finds what is in them.
     let sample = |name: &str| {
