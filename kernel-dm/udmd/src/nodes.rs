@@ -95,8 +95,9 @@ mod tests {
 
     #[test]
     fn a_path_to_something_else_is_enotblk() {
-        let errno = |path: &str| number(Path::new(path)).unwrap_err().raw_os_error();
-        assert_eq!(errno("/dev/null"), Some(libc::ENOTBLK));
-        assert_eq!(errno("/nonexistent"), Some(libc::ENOENT));
+        let errno = |path: &Path| number(path).unwrap_err().raw_os_error();
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(errno(Path::new("/dev/null")), Some(libc::ENOTBLK));
+        assert_eq!(errno(&empty.path().join("missing")), Some(libc::ENOENT));
     }
 }

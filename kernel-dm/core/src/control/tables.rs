@@ -83,10 +83,21 @@ impl<H: Host> Control<H> {
         let old = device.inactive.replace(table);
         device.visible = true;
         self.touched();
-        self.drop_table(id, old);
         call.header.flags |= flag::INACTIVE_PRESENT;
-        self.fill(call, id);
+        self.drop_old(call, id, old);
         Ok(())
+    }
+
+    /// Drops a table of a device, and puts the device's state into the reply. That can be its last state: a device below
+    /// that goes with the table can have been the last user of this one, which waited for its removal.
+    fn drop_old(&mut self, call: &mut Call, id: DeviceId, old: Option<SharedTable<H::Component>>) {
+        if old.is_some() {
+            self.fill(call, id);
+            self.drop_table(id, old);
+        }
+        if self.registry.get(id).is_some() {
+            self.fill(call, id);
+        }
     }
 
     fn build(
@@ -180,9 +191,8 @@ impl<H: Host> Control<H> {
         if old.is_some() {
             self.touched();
         }
-        self.drop_table(id, old);
         call.header.flags &= !flag::INACTIVE_PRESENT;
-        self.fill(call, id);
+        self.drop_old(call, id, old);
         Ok(())
     }
 

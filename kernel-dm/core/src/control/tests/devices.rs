@@ -224,6 +224,33 @@ fn remove() {
 }
 
 #[test]
+fn a_request_can_end_its_own_device() {
+    let mut plane = Plane::new();
+    let later = |name: &str| request(Command::DevRemove).name(name).flags(flag::DEFERRED_REMOVE);
+    plane.make("a", LINEAR);
+    plane.make("b", &[(0, 8, "linear", "254:0 0")]);
+    // b is to leave a, and a to lie on b.
+    plane.ask(request(Command::TableLoad).name("b").table(LINEAR)).unwrap();
+    plane
+        .ask(
+            request(Command::TableLoad)
+                .name("a")
+                .table(&[(0, 8, "linear", "254:1 0")]),
+        )
+        .unwrap();
+    plane.ask(later("a")).unwrap();
+    plane.ask(later("b")).unwrap();
+    assert_eq!(plane.control.registry.len(), 2);
+    // Without the inactive table of a, b can go, and then a.
+    assert_eq!(
+        plane.line(request(Command::TableClear).name("a")),
+        "305 tc=1 oc=1 dev=fe00 name=a ACT|DEFER"
+    );
+    assert_eq!(plane.control.registry.len(), 0);
+    assert!(plane.control.host.volumes.is_empty());
+}
+
+#[test]
 fn remove_later() {
     let mut plane = Plane::new();
     let later = |name: &str| {
