@@ -13,6 +13,7 @@
 
 use core::fmt::{self, Write};
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use dm_abi::errno::Errno;
@@ -215,11 +216,11 @@ pub trait TargetKind: Sized + fmt::Debug {
 
 /// Makes the enum of targets and the dispatch to them.
 macro_rules! targets {
-    ($($kind:ident,)*) => {
-        /// The target of one segment.
+    ($($kind:ident: $stored:ty,)*) => {
+        /// The target of one segment. Large ones lie in a box: a segment of the others is one cache line.
         #[derive(Debug)]
         pub enum Target {
-            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)*
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($stored),)*
         }
 
         /// The target types, in the order of a list of versions.
@@ -227,7 +228,7 @@ macro_rules! targets {
             name: $kind::NAME,
             version: $kind::VERSION,
             has_machine: $kind::MACHINE,
-            parse: |args, open| $kind::parse(args, open).map(Target::$kind),
+            parse: |args, open| $kind::parse(args, open).map(|target| Target::$kind(target.into())),
         },)*];
 
         /// Evaluates `$body` with the target behind `$self`, and with its type.
@@ -241,19 +242,13 @@ macro_rules! targets {
             /// The type's name.
             #[must_use]
             pub fn name(&self) -> &'static str {
-                fn name_of<T: TargetKind>(_: &T) -> &'static str {
-                    T::NAME
-                }
-                dispatch!(self, target => name_of(target))
+                match self { $(Target::$kind(_) => $kind::NAME,)* }
             }
 
             /// How flushes are treated.
             #[must_use]
             pub fn flush_rule(&self) -> FlushRule {
-                fn rule_of<T: TargetKind>(_: &T) -> FlushRule {
-                    T::FLUSH
-                }
-                dispatch!(self, target => rule_of(target))
+                match self { $(Target::$kind(_) => $kind::FLUSH,)* }
             }
 
             /// How discards are treated.
@@ -340,13 +335,13 @@ impl TargetType {
 }
 
 targets! {
-    Zero,
-    Flakey,
-    Delay,
-    Striped,
-    Linear,
-    Error,
-    SnapshotMerge,
-    SnapshotOrigin,
-    Snapshot,
+    Zero: Zero,
+    Flakey: Box<Flakey>,
+    Delay: Box<Delay>,
+    Striped: Striped,
+    Linear: Linear,
+    Error: Error,
+    SnapshotMerge: SnapshotMerge,
+    SnapshotOrigin: SnapshotOrigin,
+    Snapshot: Snapshot,
 }

@@ -1,9 +1,9 @@
 //! `striped COUNT CHUNK (DEV OFFSET)...`: chunks dealt out to devices in turn.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
+
+use smallvec::SmallVec;
 
 use super::args::{self, Args, Refusal};
 use super::{Devices, Extent, Open, Part, TargetKind};
@@ -12,9 +12,10 @@ use crate::io::{Op, Verb};
 /// Chunk number `n` of the segment lies on stripe `n % COUNT`, as chunk number `n / COUNT` there.
 #[derive(Debug)]
 pub struct Striped {
-    stripes: Box<[Stripe]>,
+    /// Two, the usual number, lie in the segment itself: one cache line less to wait for.
+    stripes: SmallVec<[Stripe; 2]>,
     /// Sectors.
-    chunk: u64,
+    chunk: u32,
 }
 
 #[derive(Debug)]
@@ -39,11 +40,11 @@ impl TargetKind for Striped {
                 .ok_or_else(|| args::bad(what, args.word(index)))
         };
         let count = number(0, "number of stripes")?;
-        let chunk = u64::from(number(1, "chunk size")?);
+        let chunk = number(1, "chunk size")?;
         if !args.length.is_multiple_of(u64::from(count)) {
             return Err(Refusal::invalid("the length is no multiple of the number of stripes"));
         }
-        if !(args.length / u64::from(count)).is_multiple_of(chunk) {
+        if !(args.length / u64::from(count)).is_multiple_of(u64::from(chunk)) {
             return Err(Refusal::invalid(
                 "the length of a stripe is no multiple of the chunk size",
             ));
@@ -60,7 +61,7 @@ impl TargetKind for Striped {
             })
         });
         Ok(Self {
-            stripes: stripes.collect::<Result<Vec<_>, _>>()?.into_boxed_slice(),
+            stripes: stripes.collect::<Result<_, _>>()?,
             chunk,
         })
     }
@@ -125,12 +126,13 @@ impl Striped {
     #[inline]
     fn locate(&self, sector: u64) -> (&Stripe, u64, u64) {
         let count = self.stripes.len() as u64;
-        let (chunk, rest) = (sector / self.chunk, sector % self.chunk);
+        let length = u64::from(self.chunk);
+        let (chunk, rest) = (sector / length, sector % length);
         let (row, column) = (chunk / count, chunk % count);
         // The column is below the number of stripes, which is a usize.
         #[allow(clippy::cast_possible_truncation)]
         let stripe = &self.stripes[column as usize];
-        (stripe, stripe.offset + row * self.chunk + rest, self.chunk - rest)
+        (stripe, stripe.offset + row * length + rest, length - rest)
     }
 
     /// A piece for all that lies on one stripe, of the whole rows within a request without data.
@@ -139,17 +141,18 @@ impl Striped {
     /// middle, the n-th piece is the n-th stripe's share.
     fn gather(&self, part: &Part) -> Option<(u64, Verb)> {
         let count = self.stripes.len() as u64;
-        let row = self.chunk * count;
+        let chunk = u64::from(self.chunk);
+        let row = chunk * count;
         let before = part.first.next_multiple_of(row) - part.first;
         let rows = part.sectors.checked_sub(before)? / row;
-        let share = rows * self.chunk;
+        let share = rows * chunk;
         let column = part.done.checked_sub(before)?.checked_div(share)?;
         if column >= count {
             return None;
         }
         #[allow(clippy::cast_possible_truncation)] // below the number of stripes
         let stripe = &self.stripes[column as usize];
-        let sector = stripe.offset + (part.first + before) / row * self.chunk;
+        let sector = stripe.offset + (part.first + before) / row * chunk;
         Some((share, Verb::remap(stripe.component, sector)))
     }
 }
