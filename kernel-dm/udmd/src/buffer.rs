@@ -5,7 +5,12 @@
 //! the header that precedes it on /dev/fuse ends right before it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
+use std::sync::Arc;
+
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
 /// Room in front of a payload, in bytes; also the alignment of payloads.
 pub const HEAD: usize = 4096;
@@ -16,11 +21,66 @@ pub const MAX_PAYLOAD: usize = 1 << 20;
 /// Payload of a small buffer, in bytes.
 pub const SMALL: usize = 64 << 10;
 
+/// Size and alignment of a huge page, in bytes.
+const HUGE: usize = 2 << 20;
+
+/// Memory for many buffers, in huge pages where the kernel has them: it then pins one page for a request instead of
+/// hundreds, and components get it in one piece. It is zero, and given by the kernel as it is used.
+#[derive(Debug)]
+struct Block {
+    map: NonNull<c_void>,
+    len: usize,
+}
+
+// SAFETY: a block is memory that its buffers hand out, each its own part.
+unsafe impl Send for Block {}
+// SAFETY: as above; a block itself gives nobody access.
+unsafe impl Sync for Block {}
+
+impl Block {
+    /// `count` buffers of `capacity` bytes of payload each; `None` when there is no memory.
+    fn buffers(count: usize, capacity: usize) -> Option<Vec<Buffer>> {
+        let step = capacity.checked_add(HEAD)?;
+        let len = step.checked_mul(count)?.checked_add(HUGE)?;
+        // SAFETY: a new mapping, which touches no other memory.
+        let map = unsafe {
+            mmap_anonymous(
+                None,
+                NonZeroUsize::new(len)?,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE,
+            )
+        }
+        .ok()?;
+        let block = Arc::new(Self { map, len });
+        // SAFETY: the range is the mapping. Where the kernel has no huge pages, small ones do.
+        let _ = unsafe { madvise(map, len, MmapAdvise::MADV_HUGEPAGE) };
+        let first = map.cast::<u8>();
+        let skip = first.addr().get().next_multiple_of(HUGE) - first.addr().get();
+        let buffer = |index: usize| Buffer {
+            // SAFETY: skip is less than HUGE, so all `count` steps lie in the mapping.
+            base: unsafe { first.add(skip + index * step) },
+            capacity,
+            block: Some(block.clone()),
+        };
+        Some((0..count).map(buffer).collect())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the mapping of `buffers`, and the last of its buffers is gone.
+        let _ = unsafe { munmap(self.map, self.len) };
+    }
+}
+
 /// One buffer. The memory is owned by it alone.
 #[derive(Debug)]
 pub struct Buffer {
     base: NonNull<u8>,
     capacity: usize,
+    /// What the memory is a part of, if it is not an allocation of its own.
+    block: Option<Arc<Block>>,
 }
 
 // SAFETY: a buffer owns its memory and hands it out only through itself.
@@ -33,7 +93,11 @@ impl Buffer {
         let layout = Self::layout(capacity)?;
         // SAFETY: the layout's size is not 0, it holds at least HEAD bytes.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        Some(Self { base, capacity })
+        Some(Self {
+            base,
+            capacity,
+            block: None,
+        })
     }
 
     fn layout(capacity: usize) -> Option<Layout> {
@@ -64,7 +128,7 @@ impl Buffer {
     #[must_use]
     pub fn bytes(&self, head: usize, len: usize) -> &[u8] {
         assert!(head <= HEAD && len <= self.capacity);
-        // SAFETY: the range lies in the allocation, which was zeroed and so is initialised, and borrows self. The kernel
+        // SAFETY: the range lies in the allocation, which was zeroed at first and so is initialised, and borrows self. The kernel
         // writes to it only while a request is under way, when nobody looks at it.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(HEAD - head), head + len) }
     }
@@ -111,7 +175,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(layout) = Self::layout(self.capacity) {
+        if self.block.is_none()
+            && let Some(layout) = Self::layout(self.capacity)
+        {
             // SAFETY: allocated in `new` with the same layout.
             unsafe { dealloc(self.base.as_ptr(), layout) };
         }
@@ -129,8 +195,8 @@ pub struct Pool {
     extra_bytes: usize,
 }
 
-/// Number of large buffers.
-const LARGE_COUNT: usize = 32;
+/// Number of large buffers, with the one that requests are read to.
+const LARGE_COUNT: usize = 33;
 /// Number of small buffers.
 const SMALL_COUNT: usize = 256;
 /// How many of the large ones have memory before they are used.
@@ -142,10 +208,9 @@ impl Pool {
     /// Makes the buffers; `None` when there is no memory.
     #[must_use]
     pub fn new() -> Option<Self> {
-        let make = |count, size| (0..count).map(|_| Buffer::new(size)).collect::<Option<Vec<_>>>();
         let mut pool = Self {
-            large: make(LARGE_COUNT, MAX_PAYLOAD)?,
-            small: make(SMALL_COUNT, SMALL)?,
+            large: Block::buffers(LARGE_COUNT, MAX_PAYLOAD)?,
+            small: Block::buffers(SMALL_COUNT, SMALL)?,
             extra_bytes: 0,
         };
         // Those that are taken first have their memory from the start.

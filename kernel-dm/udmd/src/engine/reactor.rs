@@ -139,13 +139,15 @@ impl Reactor {
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         let mut ring = Ring::new()?;
         ring.poll(INBOX, inbox.event.as_fd());
+        let mut pool = Pool::new().ok_or_else(no_memory)?;
+        let landing = pool.take(MAX_PAYLOAD).ok_or_else(no_memory)?;
         Ok(Self {
             shared,
             events,
             inbox,
             ring,
-            pool: Pool::new().ok_or_else(no_memory)?,
-            landing: Buffer::new(MAX_PAYLOAD).ok_or_else(no_memory)?,
+            pool,
+            landing,
             served: HashMap::new(),
             next_key: INBOX + 1,
             ready: VecDeque::new(),

@@ -14,6 +14,8 @@ use super::request::{Job, Work};
 const ENTRIES: u32 = 1024;
 /// Requests to components under way at a time; more wait in the daemon.
 const MAX_JOBS: usize = 2048;
+/// Bytes of a reply from which on a thread of the kernel's copies it, so that the components are not idle meanwhile.
+const COPY_ASIDE: usize = 128 << 10;
 /// Marks the completions of polls; what is left of the number is the poll's key.
 const POLL: u64 = 1 << 63;
 /// The key of no poll.
@@ -71,9 +73,12 @@ impl Ring {
     pub fn reply(&mut self, index: usize, fd: BorrowedFd<'_>, message: &[u8]) {
         // A message is at most one buffer long.
         let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
-        let entry = opcode::Write::new(Fd(fd.as_raw_fd()), message.as_ptr(), len)
+        let mut entry = opcode::Write::new(Fd(fd.as_raw_fd()), message.as_ptr(), len)
             .build()
             .user_data(REPLY | index as u64);
+        if message.len() >= COPY_ASIDE {
+            entry = entry.flags(squeue::Flags::ASYNC);
+        }
         self.push_at_once(&entry);
     }
 
