@@ -12,6 +12,9 @@ use super::request::{Job, Work};
 
 /// Submission entries.
 const ENTRIES: u32 = 1024;
+/// Entries that wait for a submission at most. With long batches the components are idle while the daemon works, and the
+/// daemon while they do.
+const BATCH: usize = 8;
 /// Requests to components under way at a time; more wait in the daemon.
 const MAX_JOBS: usize = 2048;
 /// Bytes of a reply from which on a thread of the kernel's copies it, so that the components are not idle meanwhile.
@@ -106,6 +109,9 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) -> bool {
+        if self.ring.submission().len() >= BATCH {
+            self.submit(Some(Duration::ZERO));
+        }
         // SAFETY: the caller keeps descriptor and data valid until the completion, see `start` and `poll`.
         unsafe { self.ring.submission().push(entry).is_ok() }
     }
