@@ -60,6 +60,8 @@ fn versions_are_those_of_linux_6_12() {
             ("snapshot-merge", [1, 5, 0]),
             ("snapshot-origin", [1, 9, 0]),
             ("snapshot", [1, 16, 0]),
+            ("unstriped", [1, 1, 0]),
+            ("switch", [1, 1, 0]),
         ]
     );
 }

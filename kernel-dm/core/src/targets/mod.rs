@@ -29,6 +29,8 @@ mod flakey;
 mod linear;
 mod snapshot;
 mod striped;
+mod switch;
+mod unstriped;
 mod zero;
 
 use args::{Args, Refusal};
@@ -39,6 +41,8 @@ pub use flakey::Flakey;
 pub use linear::Linear;
 pub use snapshot::{Snapshot, SnapshotMerge, SnapshotOrigin};
 pub use striped::Striped;
+pub use switch::Switch;
+pub use unstriped::Unstriped;
 pub use zero::Zero;
 
 /// Opens the component that a word of a table line names, and gives its index.
@@ -344,4 +348,6 @@ targets! {
     SnapshotMerge: SnapshotMerge,
     SnapshotOrigin: SnapshotOrigin,
     Snapshot: Snapshot,
+    Unstriped: Unstriped,
+    Switch: Box<Switch>,
 }
