@@ -190,8 +190,7 @@ impl Switch {
                 let first = (last + 1).checked_sub(period).filter(|_| period > 0)?;
                 let end = last.checked_add(count).filter(|&end| end < self.regions.count)?;
                 for region in last + 1..=end {
-                    self.regions
-                        .set(region, self.regions.get(first + (region - last - 1)));
+                    self.regions.set(region, self.regions.get(first + (region - last - 1)));
                 }
                 last = end;
                 continue;
@@ -222,11 +221,23 @@ mod tests {
 
     #[test]
     fn entries_are_packed() {
-        for (paths, bits) in [(1, 1), (2, 1), (3, 2), (4, 2), (5, 4), (16, 4), (17, 8), (257, 16), (65537, 32)] {
+        for (paths, bits) in [
+            (1, 1),
+            (2, 1),
+            (3, 2),
+            (4, 2),
+            (5, 4),
+            (16, 4),
+            (17, 8),
+            (257, 16),
+            (65537, 32),
+        ] {
             let regions = Regions::new(100, paths).unwrap();
             assert_eq!(regions.bits, bits, "{paths}");
             assert_eq!(regions.words.len(), (100 * bits as usize).div_ceil(64), "{paths}");
-            let wanted: Vec<u32> = (0..100u32).map(|region| region.wrapping_mul(0x9e37_79b9) % paths).collect();
+            let wanted: Vec<u32> = (0..100u32)
+                .map(|region| region.wrapping_mul(0x9e37_79b9) % paths)
+                .collect();
             for (region, &path) in (0..).zip(&wanted) {
                 regions.set(region, path);
             }
