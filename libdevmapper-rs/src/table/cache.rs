@@ -2,7 +2,7 @@
 
 use super::line::Line;
 use super::thin::{needs_check_word, read_needs_check};
-use super::values::{Device, Setting, Word};
+use super::values::{Device, Setting, State, Word};
 use super::words::{Field, Result, Words, options, text, words};
 use crate::status::{self, CacheCounters};
 
@@ -85,16 +85,7 @@ pub struct CacheState {
 }
 
 /// Status of cache.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-pub enum CacheStatus {
-    /// It works.
-    Running(Box<CacheState>),
-    /// It answers nothing any more.
-    Fail,
-    /// The state could not be read.
-    Error,
-}
+pub type CacheStatus = State<Box<CacheState>>;
 
 impl Field for CacheCounters {
     fn read(words: &mut Words<'_, '_>, _: &'static str) -> Result<Self> {
@@ -139,15 +130,9 @@ impl Field for CacheCounters {
     }
 }
 
-impl Field for CacheStatus {
+impl Field for Box<CacheState> {
     fn read(words: &mut Words<'_, '_>, _: &'static str) -> Result<Self> {
-        if words.accept("Fail") {
-            return Ok(Self::Fail);
-        }
-        if words.accept("Error") {
-            return Ok(Self::Error);
-        }
-        Ok(Self::Running(Box::new(CacheState {
+        Ok(Self::new(CacheState {
             counters: words.read("counters")?,
             features: words.group("feature of cache")?,
             core_settings: words.group("setting of the cache")?,
@@ -155,27 +140,16 @@ impl Field for CacheStatus {
             policy_settings: words.group("setting of the policy")?,
             read_only: words.choice("rw or ro", &[("rw", false), ("ro", true)])?,
             needs_check: read_needs_check(words)?,
-        })))
+        }))
     }
 
     fn write(&self, line: &mut Line) {
-        let state = match self {
-            Self::Running(state) => state,
-            Self::Fail => {
-                line.word("Fail");
-                return;
-            }
-            Self::Error => {
-                line.word("Error");
-                return;
-            }
-        };
-        state.counters.write(line);
-        line.group(&state.features).group(&state.core_settings);
-        state.policy.write(line);
-        line.group(&state.policy_settings)
-            .word(if state.read_only { "ro" } else { "rw" })
-            .word(needs_check_word(state.needs_check))
+        self.counters.write(line);
+        line.group(&self.features).group(&self.core_settings);
+        self.policy.write(line);
+        line.group(&self.policy_settings)
+            .word(if self.read_only { "ro" } else { "rw" })
+            .word(needs_check_word(self.needs_check))
             .trailing_blank();
     }
 }

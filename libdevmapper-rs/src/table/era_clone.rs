@@ -1,7 +1,7 @@
 //! era and clone.
 
 use super::line::Line;
-use super::values::{Device, Setting};
+use super::values::{Device, Setting, State};
 use super::words::{Field, Result, Words, options, text};
 
 /// era: remembers when each block was written, `METADATA ORIGIN BLOCK`.
@@ -30,40 +30,30 @@ impl Field for Era {
     }
 }
 
-/// Status of era.
+/// State of an era target that works: `BLOCK USED/TOTAL ERA HELD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-pub enum EraStatus {
-    /// `BLOCK USED/TOTAL ERA HELD`.
-    Running {
-        /// Sectors of 512 bytes of a metadata block.
-        metadata_block_size: u32,
-        /// Metadata blocks in use.
-        used_metadata_blocks: u64,
-        /// Metadata blocks.
-        total_metadata_blocks: u64,
-        /// The era.
-        era: u32,
-        /// Metadata block with the root of the metadata snapshot, if there is one.
-        held_metadata_root: Option<u64>,
-    },
-    /// It answers nothing any more.
-    Fail,
-    /// The state could not be read.
-    Error,
+pub struct EraState {
+    /// Sectors of 512 bytes of a metadata block.
+    pub metadata_block_size: u32,
+    /// Metadata blocks in use.
+    pub used_metadata_blocks: u64,
+    /// Metadata blocks.
+    pub total_metadata_blocks: u64,
+    /// The era.
+    pub era: u32,
+    /// Metadata block with the root of the metadata snapshot, if there is one.
+    pub held_metadata_root: Option<u64>,
 }
 
-impl Field for EraStatus {
+/// Status of era.
+pub type EraStatus = State<EraState>;
+
+impl Field for EraState {
     fn read(words: &mut Words<'_, '_>, _: &'static str) -> Result<Self> {
-        if words.accept("Fail") {
-            return Ok(Self::Fail);
-        }
-        if words.accept("Error") {
-            return Ok(Self::Error);
-        }
         let metadata_block_size = words.read("metadata block size in sectors, Fail or Error")?;
         let (used_metadata_blocks, total_metadata_blocks) = words.ratio("metadata blocks (USED/TOTAL)")?;
-        Ok(Self::Running {
+        Ok(Self {
             metadata_block_size,
             used_metadata_blocks,
             total_metadata_blocks,
@@ -73,21 +63,13 @@ impl Field for EraStatus {
     }
 
     fn write(&self, line: &mut Line) {
-        match self {
-            Self::Running {
-                metadata_block_size,
-                used_metadata_blocks,
-                total_metadata_blocks,
-                era,
-                held_metadata_root,
-            } => line
-                .word(metadata_block_size)
-                .word(format_args!("{used_metadata_blocks}/{total_metadata_blocks}"))
-                .word(era)
-                .values([held_metadata_root]),
-            Self::Fail => line.word("Fail"),
-            Self::Error => line.word("Error"),
-        };
+        line.word(self.metadata_block_size)
+            .word(format_args!(
+                "{}/{}",
+                self.used_metadata_blocks, self.total_metadata_blocks
+            ))
+            .word(self.era)
+            .values([&self.held_metadata_root]);
     }
 }
 
@@ -168,30 +150,15 @@ pub struct CloneState {
 }
 
 /// Status of clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-pub enum CloneStatus {
-    /// It works.
-    Running(CloneState),
-    /// It answers nothing any more.
-    Fail,
-    /// The state could not be read.
-    Error,
-}
+pub type CloneStatus = State<CloneState>;
 
-impl Field for CloneStatus {
+impl Field for CloneState {
     fn read(words: &mut Words<'_, '_>, _: &'static str) -> Result<Self> {
-        if words.accept("Fail") {
-            return Ok(Self::Fail);
-        }
-        if words.accept("Error") {
-            return Ok(Self::Error);
-        }
         let metadata_block_size = words.read("metadata block size in sectors, Fail or Error")?;
         let (used_metadata_blocks, total_metadata_blocks) = words.ratio("metadata blocks (USED/TOTAL)")?;
         let region_size = words.read("region size in sectors")?;
         let (hydrated_regions, total_regions) = words.ratio("regions (HYDRATED/TOTAL)")?;
-        Ok(Self::Running(CloneState {
+        Ok(Self {
             metadata_block_size,
             used_metadata_blocks,
             total_metadata_blocks,
@@ -202,32 +169,21 @@ impl Field for CloneStatus {
             features: words.group("feature of clone")?,
             settings: words.group("setting of clone")?,
             read_only: words.choice("rw or ro", &[("rw", false), ("ro", true)])?,
-        }))
+        })
     }
 
     fn write(&self, line: &mut Line) {
-        let state = match self {
-            Self::Running(state) => state,
-            Self::Fail => {
-                line.word("Fail");
-                return;
-            }
-            Self::Error => {
-                line.word("Error");
-                return;
-            }
-        };
-        line.word(state.metadata_block_size)
+        line.word(self.metadata_block_size)
             .word(format_args!(
                 "{}/{}",
-                state.used_metadata_blocks, state.total_metadata_blocks
+                self.used_metadata_blocks, self.total_metadata_blocks
             ))
-            .word(state.region_size)
-            .word(format_args!("{}/{}", state.hydrated_regions, state.total_regions))
-            .word(state.hydrating_regions)
-            .group(&state.features)
-            .group(&state.settings)
-            .word(if state.read_only { "ro" } else { "rw" });
+            .word(self.region_size)
+            .word(format_args!("{}/{}", self.hydrated_regions, self.total_regions))
+            .word(self.hydrating_regions)
+            .group(&self.features)
+            .group(&self.settings)
+            .word(if self.read_only { "ro" } else { "rw" });
     }
 }
 

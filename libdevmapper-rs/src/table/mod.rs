@@ -69,7 +69,7 @@ pub use cache::{
     WritecacheStatus,
 };
 pub use crypt::{Crypt, CryptOption, CryptSwitch, CryptTags, Key, KeyType};
-pub use era_clone::{CloneFeature, CloneState, CloneStatus, CloneTarget, Era, EraStatus};
+pub use era_clone::{CloneFeature, CloneState, CloneStatus, CloneTarget, Era, EraState, EraStatus};
 pub use faulty::{
     CorruptBioByte, Delay, DelayStatus, Delayed, Direction, Dust, DustLog, DustMode, DustStatus, Flakey, FlakeyOption,
     LogWrites, LogWritesStatus,
@@ -86,7 +86,7 @@ pub use raid::{
 pub use snapshot::{ExceptionStore, Snapshot, SnapshotOption, SnapshotOrigin, SnapshotStatus};
 pub use targets::{Other, Params, Status};
 pub use thin::{NoSpace, PoolMode, Thin, ThinPool, ThinPoolOption, ThinPoolState, ThinPoolStatus, ThinStatus};
-pub use values::{Area, Device, Hex, Secret, Setting, Word};
+pub use values::{Area, Device, Hex, Secret, Setting, State, Word};
 pub use vdo::{OnOff, Vdo, VdoOption, VdoVersion};
 pub use verity::{Verification, Verity, VerityOption, VerityStatus};
 pub use whole::{Line, Table, Target};

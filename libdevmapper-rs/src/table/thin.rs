@@ -1,7 +1,7 @@
 //! thin-pool and thin.
 
 use super::line::Line;
-use super::values::Device;
+use super::values::{Device, State};
 use super::words::{Field, Result, Words, options, text, words};
 use crate::status::Discards;
 
@@ -115,16 +115,7 @@ pub struct ThinPoolState {
 }
 
 /// Status of thin-pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
-pub enum ThinPoolStatus {
-    /// It works.
-    Running(ThinPoolState),
-    /// It answers nothing any more.
-    Fail,
-    /// The state could not be read.
-    Error,
-}
+pub type ThinPoolStatus = State<ThinPoolState>;
 
 /// `needs_check` or `-`.
 pub(super) fn read_needs_check(words: &mut Words<'_, '_>) -> Result<bool> {
@@ -141,18 +132,12 @@ const DISCARDS: [(&str, Discards); 3] = [
     ("discard_passdown", Discards::Passdown),
 ];
 
-impl Field for ThinPoolStatus {
+impl Field for ThinPoolState {
     fn read(words: &mut Words<'_, '_>, _: &'static str) -> Result<Self> {
-        if words.accept("Fail") {
-            return Ok(Self::Fail);
-        }
-        if words.accept("Error") {
-            return Ok(Self::Error);
-        }
         let transaction_id = words.read("transaction id, Fail or Error")?;
         let (used_metadata_blocks, total_metadata_blocks) = words.ratio("metadata blocks (USED/TOTAL)")?;
         let (used_data_blocks, total_data_blocks) = words.ratio("data blocks (USED/TOTAL)")?;
-        Ok(Self::Running(ThinPoolState {
+        Ok(Self {
             transaction_id,
             used_metadata_blocks,
             total_metadata_blocks,
@@ -164,37 +149,26 @@ impl Field for ThinPoolStatus {
             no_space: words.read("error_if_no_space or queue_if_no_space")?,
             needs_check: read_needs_check(words)?,
             metadata_low_water_mark: words.read_if_any("metadata low water mark in blocks")?,
-        }))
+        })
     }
 
     fn write(&self, line: &mut Line) {
-        let state = match self {
-            Self::Running(state) => state,
-            Self::Fail => {
-                line.word("Fail");
-                return;
-            }
-            Self::Error => {
-                line.word("Error");
-                return;
-            }
-        };
-        line.word(state.transaction_id)
+        line.word(self.transaction_id)
             .word(format_args!(
                 "{}/{}",
-                state.used_metadata_blocks, state.total_metadata_blocks
+                self.used_metadata_blocks, self.total_metadata_blocks
             ))
-            .word(format_args!("{}/{}", state.used_data_blocks, state.total_data_blocks))
-            .values([&state.held_metadata_root])
-            .word(state.mode)
-            .word(match state.discards {
+            .word(format_args!("{}/{}", self.used_data_blocks, self.total_data_blocks))
+            .values([&self.held_metadata_root])
+            .word(self.mode)
+            .word(match self.discards {
                 Discards::Ignore => "ignore_discard",
                 Discards::NoPassdown => "no_discard_passdown",
                 Discards::Passdown => "discard_passdown",
             })
-            .word(state.no_space)
-            .word(needs_check_word(state.needs_check))
-            .values(&state.metadata_low_water_mark)
+            .word(self.no_space)
+            .word(needs_check_word(self.needs_check))
+            .values(&self.metadata_low_water_mark)
             .trailing_blank();
     }
 }

@@ -305,6 +305,42 @@ pub(super) fn has_blank_or(bytes: &[u8], other: u8) -> bool {
 
 text!(Word, Device, Area, Setting);
 
+/// Status of a target that can lose its metadata device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(proptest_derive::Arbitrary))]
+pub enum State<T> {
+    /// It works.
+    Running(T),
+    /// It answers nothing any more.
+    Fail,
+    /// The state could not be read.
+    Error,
+}
+
+impl<T: Field> Field for State<T> {
+    fn read(words: &mut Words<'_, '_>, what: &'static str) -> Result<Self> {
+        if words.accept("Fail") {
+            return Ok(Self::Fail);
+        }
+        if words.accept("Error") {
+            return Ok(Self::Error);
+        }
+        words.read(what).map(Self::Running)
+    }
+
+    fn write(&self, line: &mut Line) {
+        match self {
+            Self::Running(state) => state.write(line),
+            Self::Fail => {
+                line.word("Fail");
+            }
+            Self::Error => {
+                line.word("Error");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
