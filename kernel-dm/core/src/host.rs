@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
-use crate::machine::{Action, SharedMachine};
+use crate::machine::{Action, SharedMachine, Wanted};
 use crate::table::{Table, TableError};
 use crate::volume::Volume;
 
@@ -141,9 +141,9 @@ pub trait Host: Sized {
         false
     }
 
-    /// The machine of an origin and its snapshots (see [`crate::machine::Machines`]); `None` if it keeps none.
-    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Self::Component>> {
-        let _ = origin;
+    /// The machine that a segment wants (see [`crate::machine::Machines`]); `None` if it keeps none.
+    fn machine(&mut self, wanted: Wanted<Self::Component>) -> Option<SharedMachine<Self::Component>> {
+        let _ = wanted;
         None
     }
 

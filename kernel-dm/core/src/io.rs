@@ -70,6 +70,9 @@ pub enum Verb {
     Fail(Errno),
     /// The target's machine decides: see [`crate::table::Table::ask`].
     Ask,
+    /// Only of a piece that a machine lets go while its device is being suspended: the whole request comes back to the
+    /// device's gate when its other pieces are complete, and is done once more with the next table. It has not failed.
+    Again,
 }
 
 impl Verb {

@@ -15,6 +15,7 @@ pub mod control;
 pub mod host;
 pub mod io;
 pub mod machine;
+pub mod mirrors;
 pub mod snapshots;
 pub mod table;
 pub mod targets;

@@ -9,6 +9,7 @@
 //! Several tables can share a machine: a write to an origin makes copies for all its snapshots. The machine lives behind a
 //! lock that the host provides, since only the host knows what locks it has; nothing waits while it is held.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -18,7 +19,8 @@ use dm_abi::errno::Errno;
 
 use crate::host::{Component, DevNo, DeviceId};
 use crate::io::{Bio, Verb};
-use crate::snapshots::Group;
+use crate::mirrors::Mirror;
+use crate::snapshots::{Group, MemberId};
 
 /// Names an action whose end the machine wants to know. It cannot be cloned: each comes back once.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,7 +57,20 @@ pub enum Action<C> {
         /// How many sectors.
         sectors: u64,
     },
-    /// A piece that was held goes on, as what `verb` says.
+    /// Does the operation of a piece that is held on a component of the table, with the piece's data. The piece stays held:
+    /// it can be sent to several components, one after the other or at the same time. Of a read, only the last one that
+    /// succeeds counts.
+    Send {
+        /// To be given back with the result, which has no data.
+        token: Token,
+        /// Which one.
+        piece: PieceId,
+        /// Index into [`crate::table::Table::components`].
+        component: u32,
+        /// First sector on the component.
+        sector: u64,
+    },
+    /// A piece that was held goes on, as what `verb` says. Nothing of it is under way any more.
     Release {
         /// Which one.
         piece: PieceId,
@@ -78,13 +93,102 @@ pub const MAX_IO: u64 = 1024;
 pub enum Machine<C> {
     /// An origin and its snapshots.
     Snapshots(Group<C>),
+    /// A mirror, which one segment has for itself.
+    Mirror(Box<Mirror<C>>),
 }
 
+/// What a segment with a machine goes through, see the methods of [`crate::table::Table`] with the same names.
 impl<C: Clone> Machine<C> {
     /// An action is done: `result` has what a read has read.
     fn done(&mut self, token: Token, result: Result<Vec<u8>, Errno>, out: &mut Vec<Action<C>>) {
         match self {
             Machine::Snapshots(group) => group.done(token, result, out),
+            Machine::Mirror(mirror) => mirror.done(token, result, out),
+        }
+    }
+
+    pub(crate) fn load(&mut self, id: MemberId, out: &mut Vec<Action<C>>) {
+        match self {
+            Machine::Snapshots(group) => group.load(id, out),
+            // Its log may still change: the table that is live now has it.
+            Machine::Mirror(_) => {}
+        }
+    }
+
+    pub(crate) fn loaded(&self, id: MemberId) -> Option<Result<(), Errno>> {
+        match self {
+            Machine::Snapshots(group) => group.loaded(id),
+            Machine::Mirror(_) => Some(Ok(())),
+        }
+    }
+
+    pub(crate) fn resume(
+        &mut self,
+        id: MemberId,
+        holder: DeviceId,
+        size: &dyn Fn(DeviceId) -> Option<u64>,
+        out: &mut Vec<Action<C>>,
+    ) -> Result<(), Errno> {
+        match self {
+            Machine::Snapshots(group) => group.resume(id, holder, size, out),
+            Machine::Mirror(mirror) => {
+                mirror.resume(holder, out);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn opened(&mut self, out: &mut Vec<Action<C>>) {
+        match self {
+            Machine::Snapshots(_) => {}
+            Machine::Mirror(mirror) => mirror.opened(out),
+        }
+    }
+
+    pub(crate) fn suspend(&mut self, id: MemberId, out: &mut Vec<Action<C>>) {
+        match self {
+            Machine::Snapshots(group) => group.suspend(id),
+            Machine::Mirror(mirror) => mirror.suspend(out),
+        }
+    }
+
+    pub(crate) fn suspended(&mut self, id: MemberId) -> bool {
+        match self {
+            Machine::Snapshots(group) => group.suspended(id),
+            Machine::Mirror(mirror) => mirror.is_quiet(),
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: MemberId, out: &mut Vec<Action<C>>) -> bool {
+        match self {
+            Machine::Snapshots(group) => group.close(id),
+            Machine::Mirror(mirror) => {
+                mirror.suspend(out);
+                mirror.is_quiet()
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, id: MemberId, piece: PieceId, bio: &Bio, out: &mut Vec<Action<C>>) {
+        match self {
+            Machine::Snapshots(group) => group.ask(id, piece, bio, out),
+            Machine::Mirror(mirror) => mirror.ask(piece, bio, out),
+        }
+    }
+}
+
+impl<C> Machine<C> {
+    pub(crate) fn status(&self, id: MemberId, out: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Machine::Snapshots(group) => group.status(id, out),
+            Machine::Mirror(mirror) => mirror.status(out),
+        }
+    }
+
+    pub(crate) fn leave(&mut self, id: MemberId) {
+        match self {
+            Machine::Snapshots(group) => group.leave(id),
+            Machine::Mirror(_) => {}
         }
     }
 }
@@ -113,6 +217,15 @@ pub fn done<C: Clone>(
     });
 }
 
+/// Which machine a segment joins.
+#[derive(Debug)]
+pub enum Wanted<C> {
+    /// That of an origin and its snapshots.
+    Snapshots(DevNo),
+    /// This one, which is new.
+    Own(Machine<C>),
+}
+
 /// The machines of a host by the device that their tables share.
 #[derive(Debug)]
 pub struct Machines<C> {
@@ -128,8 +241,12 @@ impl<C> Default for Machines<C> {
 }
 
 impl<C> Machines<C> {
-    /// The machine of an origin and its snapshots; `lock` puts a new one behind a lock.
-    pub fn snapshots(&mut self, origin: DevNo, lock: impl FnOnce(Machine<C>) -> SharedMachine<C>) -> SharedMachine<C> {
+    /// The machine that a segment wants; `lock` puts a new one behind a lock.
+    pub fn find(&mut self, wanted: Wanted<C>, lock: impl FnOnce(Machine<C>) -> SharedMachine<C>) -> SharedMachine<C> {
+        let origin = match wanted {
+            Wanted::Snapshots(origin) => origin,
+            Wanted::Own(machine) => return lock(machine),
+        };
         self.by_origin.retain(|_, machine| machine.strong_count() > 0);
         if let Some(machine) = self.by_origin.get(&origin).and_then(Weak::upgrade) {
             return machine;

@@ -54,6 +54,7 @@ fn versions_are_those_of_linux_6_12() {
             ("zero", [1, 2, 0]),
             ("flakey", [1, 5, 0]),
             ("delay", [1, 4, 0]),
+            ("mirror", [1, 14, 0]),
             ("striped", [1, 6, 0]),
             ("linear", [1, 4, 0]),
             ("error", [1, 7, 0]),

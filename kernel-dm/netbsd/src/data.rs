@@ -119,7 +119,7 @@ pub unsafe extern "C" fn dmrs_start(
                 Verb::Zero => {}
                 Verb::Fail(errno) => hooks::dmk_io_fail(io, to_native(errno)),
                 // Tables that need a machine are refused as long as this host has none.
-                Verb::Ask => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
+                Verb::Ask | Verb::Again => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
                 Verb::Remap { .. } => {
                     if let Some(piece) = c_piece(live, &piece) {
                         hooks::dmk_io_piece(io, &raw const piece);
@@ -251,7 +251,7 @@ unsafe fn sync(dev: *mut Dev, volume: *mut Gate, bio: &Bio, depth: u32) -> Resul
 unsafe fn sync_piece(dev: *mut Dev, live: &LiveTable, bio: &Bio, piece: &Piece, depth: u32) -> Result<(), Errno> {
     let (component, sector) = match piece.verb {
         Verb::Fail(errno) => return Err(errno),
-        Verb::Ask => return Err(Errno::EIO),
+        Verb::Ask | Verb::Again => return Err(Errno::EIO),
         Verb::Zero | Verb::Drop => return Ok(()),
         Verb::Remap {
             component,

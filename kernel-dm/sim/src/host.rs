@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, Opened};
 use dm_core::io::Piece;
-use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token};
+use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token, Wanted};
 use dm_core::table::{Line, MachineWork, Table, TableError};
 use dm_core::volume::Volume;
 
@@ -273,14 +273,14 @@ impl Sim {
     /// Those of [`Sim::table`], and of its stores.
     pub fn prepare(&mut self, text: &str, read_only: bool) -> Result<Arc<Table<Handle>>, TableError> {
         let mut table = self.table(text, read_only)?;
-        let work = table.attach(&mut |origin| self.snapshots(origin))?;
+        let work = table.attach(&mut |wanted| self.machine(wanted))?;
         self.perform_all(work);
         self.run_until(|_| table.loaded().is_some());
         match table.loaded() {
             Some(Ok(())) => Ok(Arc::new(table)),
             read => {
                 // As control does.
-                self.run_until(|_| table.close());
+                self.close(&table);
                 Err(TableError {
                     errno: read.expect("all work is done").expect_err("it failed"),
                     reason: "a store cannot be read".into(),
@@ -304,8 +304,9 @@ impl Sim {
             volume.open();
             old
         });
+        self.opened(id);
         if let Some(old) = old {
-            self.run_until(|_| old.close());
+            self.close(&old);
         }
         Ok(())
     }
@@ -318,7 +319,8 @@ impl Sim {
         let live = self.devices[&id].volume.table().cloned();
         self.volume(id, Volume::close);
         if let Some(live) = &live {
-            live.suspend();
+            let work = live.suspend();
+            self.perform_all(work);
         }
         self.run_until(|sim| sim.devices[&id].volume.is_drained() && live.as_ref().is_none_or(|live| live.suspended()));
     }
@@ -336,7 +338,28 @@ impl Sim {
             self.perform_all(work);
         }
         self.volume(id, Volume::open);
+        self.opened(id);
         Ok(())
+    }
+
+    /// The gate of a device was opened.
+    fn opened(&mut self, id: DeviceId) {
+        if let Some(live) = self.devices[&id].volume.table().cloned() {
+            let work = live.opened();
+            self.perform_all(work);
+        }
+    }
+
+    /// Waits until nothing of a table is left.
+    fn close(&mut self, table: &Table<Handle>) {
+        loop {
+            let mut work = Vec::new();
+            let closed = table.close(&mut work);
+            self.perform_all(work);
+            if closed || !(self.step(0) || self.advance_to_work()) {
+                return;
+            }
+        }
     }
 
     /// Removes a device with its table, when all is done.
@@ -348,7 +371,7 @@ impl Sim {
         let live = self.devices[&id].volume.table().cloned();
         self.remove(id).expect("nobody has it open");
         if let Some(live) = live {
-            self.run_until(|_| live.close());
+            self.close(&live);
         }
     }
 
@@ -490,9 +513,9 @@ impl Host for Sim {
         self.changes += 1;
     }
 
-    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Handle>> {
+    fn machine(&mut self, wanted: Wanted<Handle>) -> Option<SharedMachine<Handle>> {
         let lock = |machine| -> SharedMachine<Handle> { Arc::new(Locked(Mutex::new(machine))) };
-        Some(self.machines.snapshots(origin, lock))
+        Some(self.machines.find(wanted, lock))
     }
 
     fn perform(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {

@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pieces: usize,
     /// What the first piece that failed had.
     error: Option<Errno>,
+    /// It is to be done once more.
+    again: bool,
 }
 
 /// Where a request comes from.
@@ -40,6 +42,8 @@ enum Parent {
     Test,
     /// It is a piece of another request.
     Piece(RequestId, Piece),
+    /// It is a piece of another request, which a machine holds.
+    Sent(RequestId, Piece, Own),
     /// A machine.
     Machine(Own),
 }
@@ -64,6 +68,8 @@ pub(crate) enum Work {
         /// It counts as delayed.
         delayed: bool,
     },
+    /// A piece that a machine holds, at a component.
+    Sent { request: RequestId, piece: Piece, own: Own },
     /// I/O of a machine on a disk.
     Own {
         own: Own,
@@ -77,7 +83,7 @@ impl Work {
     fn due_ms(&self) -> u64 {
         match self {
             Work::Piece { due_ms, .. } => *due_ms,
-            Work::Own { .. } => 0,
+            Work::Own { .. } | Work::Sent { .. } => 0,
         }
     }
 }
@@ -199,6 +205,7 @@ impl Sim {
                 table: None,
                 pieces: 0,
                 error: None,
+                again: false,
             },
         );
         self.enter(id);
@@ -255,6 +262,7 @@ impl Sim {
                 delayed,
                 ..
             } => self.do_piece(request, piece, delayed),
+            Work::Sent { request, piece, own } => self.do_sent(request, piece, own),
             Work::Own {
                 own,
                 dev,
@@ -306,6 +314,25 @@ impl Sim {
                         fua: false,
                     };
                     self.start_own(own, &from.0, read, Vec::new());
+                }
+                Action::Send {
+                    token,
+                    piece,
+                    component,
+                    sector,
+                } => {
+                    let (request, piece) = self.asked[&piece];
+                    let own = Own {
+                        machine: machine.clone(),
+                        token,
+                        then: None,
+                    };
+                    let verb = Verb::remap(component, sector);
+                    self.work.push(Work::Sent {
+                        request,
+                        piece: Piece { verb, ..piece },
+                        own,
+                    });
                 }
                 Action::Release { piece, verb, report } => {
                     let (request, piece) = self.asked.remove(&piece).expect("the machine holds it");
@@ -405,6 +432,10 @@ impl Sim {
         };
         match piece.verb {
             Verb::Ask => {}
+            Verb::Again => {
+                request.again = true;
+                self.piece_done(id, &piece, Ok(()));
+            }
             Verb::Fail(errno) => self.piece_done(id, &piece, Err(errno)),
             Verb::Drop => self.piece_done(id, &piece, Ok(())),
             Verb::Zero => {
@@ -437,6 +468,49 @@ impl Sim {
                 }
             }
         }
+    }
+
+    /// Does what a machine wants with a piece that it holds.
+    fn do_sent(&mut self, id: RequestId, piece: Piece, own: Own) {
+        let Verb::Remap { component, sector, .. } = piece.verb else {
+            return;
+        };
+        let request = &self.requests[&id];
+        let table = request.table.clone().expect("it was let in");
+        let data = if has_data(request.bio.op) {
+            let first = bytes(piece.offset);
+            request.data[first..first + bytes(piece.sectors)].to_vec()
+        } else {
+            Vec::new()
+        };
+        let bio = Bio {
+            sector,
+            sectors: piece.sectors,
+            ..request.bio
+        };
+        match &table.components()[component as usize] {
+            Component::Host(opened) => {
+                let (dev, mut data) = (opened.handle.dev(), data);
+                let result = self
+                    .disk_mut(dev)
+                    .operate(bio.op, bio.fua, bio.sector, bio.sectors, &mut data);
+                self.sent_done(id, &piece, own, result.map(|()| data));
+            }
+            Component::Mapped { id: below, .. } => {
+                self.start(*below, bio, data, Parent::Sent(id, piece, own));
+            }
+        }
+    }
+
+    fn sent_done(&mut self, id: RequestId, piece: &Piece, own: Own, result: Result<Vec<u8>, Errno>) {
+        let request = self.requests.get_mut(&id).expect("its piece is held");
+        if let Ok(data) = &result
+            && request.bio.op == Op::Read
+        {
+            let first = bytes(piece.offset);
+            request.data[first..first + data.len()].copy_from_slice(data);
+        }
+        self.tell_machine(&own.machine, own.token, result.map(|_| Vec::new()));
     }
 
     fn disk_io(&mut self, id: RequestId, piece: &Piece, dev: DevNo, bio: Bio, mut data: Vec<u8>) {
@@ -479,10 +553,18 @@ impl Sim {
         let request = self.requests.get_mut(&id).expect("it has pieces");
         request.error = request.error.or(result.err());
         request.pieces -= 1;
-        if request.pieces == 0 {
-            let error = request.error;
-            self.finish(id, error);
+        if request.pieces > 0 {
+            return;
         }
+        if !request.again {
+            let error = request.error;
+            return self.finish(id, error);
+        }
+        (request.again, request.error, request.table) = (false, None, None);
+        if let Some(device) = self.devices.get_mut(&request.device) {
+            let _ = device.volume.exit();
+        }
+        self.enter(id);
     }
 
     /// Completes a request.
@@ -500,6 +582,7 @@ impl Sim {
         };
         match request.parent {
             Parent::Piece(parent, piece) => self.remap_done(parent, &piece, result),
+            Parent::Sent(parent, piece, own) => self.sent_done(parent, &piece, own, result),
             Parent::Machine(own) => self.own_done(own, result),
             Parent::Test => {
                 let result = result.map(|data| if request.bio.op == Op::Read { data } else { Vec::new() });

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bstr::ByteSlice;
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, DevNo, DevSpec, DeviceId, Found, Host, Limits};
-use dm_core::machine::{Action, Machines, SharedMachine};
+use dm_core::machine::{Action, Machines, SharedMachine, Wanted};
 use dm_core::table::TableError;
 use dm_core::volume::Volume;
 
@@ -384,11 +384,8 @@ impl Host for UdmHost {
         self.shared.notifier.notify();
     }
 
-    fn snapshots(&mut self, origin: DevNo) -> Option<SharedMachine<Handle>> {
-        Some(
-            self.machines
-                .snapshots(origin, |machine| Arc::new(Locked::new(machine))),
-        )
+    fn machine(&mut self, wanted: Wanted<Handle>) -> Option<SharedMachine<Handle>> {
+        Some(self.machines.find(wanted, |machine| Arc::new(Locked::new(machine))))
     }
 
     fn perform(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {

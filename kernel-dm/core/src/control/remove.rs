@@ -115,9 +115,14 @@ impl<H: Host> Control<H> {
 
     /// Lets go of a table, as soon as its machines do not write any more.
     fn release(&mut self, holder: DeviceId, table: SharedTable<H::Component>) -> Vec<DeviceId> {
-        if table.has_machines() && !table.close() {
-            self.retiring.push((holder, table));
-            return Vec::new();
+        if table.has_machines() {
+            let mut work = Vec::new();
+            let closed = table.close(&mut work);
+            self.perform(work);
+            if !closed {
+                self.retiring.push((holder, table));
+                return Vec::new();
+            }
         }
         self.registry.release(holder, table)
     }

@@ -160,7 +160,7 @@ impl<H: Host> Control<H> {
         control.start_tables();
         for device in &devices {
             if control.registry.get(device.id).is_some_and(|entry| !entry.suspended) {
-                control.host.volume(device.id, |volume| volume.open());
+                control.open_gate(device.id);
             }
         }
         Ok((control, broken))
@@ -178,7 +178,8 @@ impl<H: Host> Control<H> {
             for (id, table) in tables {
                 let started = self.start_table(id, &table);
                 if suspended && started.is_ok() {
-                    table.suspend();
+                    let work = table.suspend();
+                    self.perform(work);
                     let _ = table.suspended();
                 }
             }
@@ -471,7 +472,7 @@ impl SavedTable<'_> {
             })
         };
         let mut table = Table::build(&mut open, self.lines.iter().copied(), self.read_only, now_ms)?;
-        let work = table.attach(&mut |origin| host.snapshots(origin))?;
+        let work = table.attach(&mut |wanted| host.machine(wanted))?;
         Ok((Arc::new(table), work))
     }
 }

@@ -169,7 +169,8 @@ impl<H: Host> Control<H> {
     fn close(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
         self.host.volume(flow.id, |volume| volume.close());
         if let Some(live) = self.live(flow.id) {
-            live.suspend();
+            let work = live.suspend();
+            self.perform(work);
         }
         self.drain(call, flow)
     }
@@ -184,7 +185,7 @@ impl<H: Host> Control<H> {
             // It has what it needs already.
             let _ = self.start_table(id, &live);
         }
-        self.host.volume(id, |volume| volume.open());
+        self.open_gate(id);
     }
 
     fn drain(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
@@ -247,11 +248,13 @@ impl<H: Host> Control<H> {
             if let Some(device) = self.registry.get_mut(id) {
                 old = device.replaced.take();
                 device.resuming = core::mem::replace(&mut device.live, old.clone());
-                if let Some(new) = &device.resuming {
-                    new.suspend();
-                    // Nothing has come to it yet.
-                    let _ = new.suspended();
-                }
+            }
+            let new = self.registry.get(id).and_then(|device| device.resuming.clone());
+            if let Some(new) = new {
+                let work = new.suspend();
+                self.perform(work);
+                // Nothing has come to it yet.
+                let _ = new.suspended();
             }
             self.host.volume(id, |volume| volume.swap(old.clone()));
             // It was so a moment ago; if the host cannot even go back, size and access are stale but the sectors are right.
@@ -259,7 +262,8 @@ impl<H: Host> Control<H> {
         }
         if flow.was_suspended {
             if let Some(live) = self.live(id) {
-                live.suspend();
+                let work = live.suspend();
+                self.perform(work);
                 let _ = live.suspended();
             }
             self.set_suspended(id, true);
@@ -272,7 +276,7 @@ impl<H: Host> Control<H> {
 
     /// The gate opens, with the new table in.
     fn open(&mut self, call: &mut Call, flow: Flow) -> FlowStep {
-        self.host.volume(flow.id, |volume| volume.open());
+        self.open_gate(flow.id);
         if flow.new_table {
             let mut old = None;
             if let Some(device) = self.registry.get_mut(flow.id) {

@@ -155,7 +155,7 @@ impl<H: Host> Control<H> {
             });
         }
         let mut table = built?;
-        let work = table.attach(&mut |origin| host.snapshots(origin))?;
+        let work = table.attach(&mut |wanted| host.machine(wanted))?;
         let table = Arc::new(table);
         self.perform(work);
         Ok(table)
@@ -183,6 +183,16 @@ impl<H: Host> Control<H> {
         let work = table.resume(id, &size)?;
         self.perform(work);
         Ok(())
+    }
+
+    /// Opens the gate of a device whose table was started.
+    pub(super) fn open_gate(&mut self, id: DeviceId) {
+        self.host.volume(id, |volume| volume.open());
+        let live = self.registry.get(id).and_then(|device| device.live.clone());
+        if let Some(live) = live.filter(|live| live.has_machines()) {
+            let work = live.opened();
+            self.perform(work);
+        }
     }
 
     pub(super) fn clear(&mut self, call: &mut Call) -> Result<(), Errno> {

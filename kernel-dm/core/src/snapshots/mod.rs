@@ -198,6 +198,11 @@ pub struct Group<C> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemberId(u64);
 
+impl MemberId {
+    /// The member of a machine that has no other.
+    pub(crate) const ONLY: Self = Self(0);
+}
+
 impl<C> Group<C> {
     /// An origin without tables.
     #[must_use]

@@ -8,10 +8,12 @@ use core::fmt;
 use dm_abi::errno::Errno;
 
 use super::{Table, TableError};
-use crate::host::{DevNo, DeviceId};
+use crate::host::DeviceId;
 use crate::io::{Bio, Piece, Verb};
-use crate::machine::{Action, Machine, PieceId, SharedMachine};
+use crate::machine::{Action, Machine, PieceId, SharedMachine, Wanted};
+use crate::mirrors::Mirror;
 use crate::snapshots::{Joining, MemberId};
+use crate::targets::Joins;
 
 /// What a segment is to its machine. Dropping it takes it out.
 #[derive(Debug)]
@@ -23,17 +25,18 @@ pub(super) struct Member<C> {
 impl<C> Drop for Member<C> {
     fn drop(&mut self) {
         let id = self.id;
-        self.machine.with(&mut |machine| match machine {
-            Machine::Snapshots(group) => group.leave(id),
-        });
+        self.machine.with(&mut |machine| machine.leave(id));
     }
 }
 
 /// What a host is to perform, by machine.
 pub type MachineWork<C> = Vec<(SharedMachine<C>, Vec<Action<C>>)>;
 
-/// How [`Table::attach`] finds the machine of an origin; `None` when the host has none.
-pub type FindMachine<'a, C> = dyn FnMut(DevNo) -> Option<SharedMachine<C>> + 'a;
+/// How [`Table::attach`] finds a machine; `None` when the host has none.
+pub type FindMachine<'a, C> = dyn FnMut(Wanted<C>) -> Option<SharedMachine<C>> + 'a;
+
+/// What is done with each member's machine.
+type ForMember<'a, C> = dyn FnMut(&mut Machine<C>, MemberId, &mut Vec<Action<C>>) + 'a;
 
 impl<C: Clone> Table<C> {
     /// Connects the segments that need it with their machines, which begin to read their stores: the host performs what is
@@ -52,8 +55,23 @@ impl<C: Clone> Table<C> {
                 reason: format!("line {} ({}): {reason}", index + 1, segment.target.name()),
             };
             let component = |index: u32| (index, self.components[index as usize].clone());
-            let machine = find(self.device(joins.origin))
-                .ok_or_else(|| refuse(Errno::EINVAL, "this host keeps no state for targets"))?;
+            let none = || refuse(Errno::EINVAL, "this host keeps no state for targets");
+            let joins = match joins {
+                Joins::Snapshots(joins) => joins,
+                Joins::Mirror(line) => {
+                    let mirror = Mirror::new(&line, segment.length, &mut |index| {
+                        self.components[index as usize].clone()
+                    })
+                    .map_err(|refusal| refuse(refusal.errno, &refusal.reason))?;
+                    let machine = find(Wanted::Own(Machine::Mirror(Box::new(mirror)))).ok_or_else(none)?;
+                    members[index] = Some(Member {
+                        machine,
+                        id: MemberId::ONLY,
+                    });
+                    continue;
+                }
+            };
+            let machine = find(Wanted::Snapshots(self.device(joins.origin))).ok_or_else(none)?;
             let mut joining = Some(Joining {
                 role: joins.role,
                 origin: component(joins.origin),
@@ -64,8 +82,9 @@ impl<C: Clone> Table<C> {
             });
             let mut joined = None;
             machine.with(&mut |machine| {
-                let Machine::Snapshots(group) = machine;
-                joined = joining.take().map(|joining| group.join(joining));
+                if let Machine::Snapshots(group) = machine {
+                    joined = joining.take().map(|joining| group.join(joining));
+                }
             });
             match joined {
                 Some(Ok(id)) => members[index] = Some(Member { machine, id }),
@@ -76,10 +95,9 @@ impl<C: Clone> Table<C> {
         let mut work = Vec::new();
         for member in members.iter().flatten() {
             let mut actions = Vec::new();
-            member.machine.with(&mut |machine| {
-                let Machine::Snapshots(group) = machine;
-                group.load(member.id, &mut actions);
-            });
+            member
+                .machine
+                .with(&mut |machine| machine.load(member.id, &mut actions));
             work.push((member.machine.clone(), actions));
         }
         if !work.is_empty() {
@@ -92,13 +110,10 @@ impl<C: Clone> Table<C> {
     #[must_use]
     pub fn loaded(&self) -> Option<Result<(), Errno>> {
         let mut all = Some(Ok(()));
-        self.each(&mut |machine, id| {
-            let Machine::Snapshots(group) = machine;
-            match group.loaded(id) {
-                None => all = None,
-                Some(Err(errno)) if all.is_some() => all = Some(Err(errno)),
-                Some(_) => {}
-            }
+        self.each(&mut |machine, id| match machine.loaded(id) {
+            None => all = None,
+            Some(Err(errno)) if all.is_some() => all = Some(Err(errno)),
+            Some(_) => {}
         });
         all
     }
@@ -114,8 +129,7 @@ impl<C: Clone> Table<C> {
             let mut actions = Vec::new();
             let mut result = Ok(());
             member.machine.with(&mut |machine| {
-                let Machine::Snapshots(group) = machine;
-                result = group.resume(member.id, holder, size, &mut actions);
+                result = machine.resume(member.id, holder, size, &mut actions);
             });
             work.push((member.machine.clone(), actions));
             result?;
@@ -123,35 +137,45 @@ impl<C: Clone> Table<C> {
         Ok(work)
     }
 
-    /// The device is being suspended: no background work is begun any more.
-    pub fn suspend(&self) {
-        self.each(&mut |machine, id| {
-            let Machine::Snapshots(group) = machine;
-            group.suspend(id);
-        });
+    /// The gate of a device that was resumed is open: background work may begin. (Before, the resume could still fail.)
+    /// The host performs what is returned.
+    pub fn opened(&self) -> MachineWork<C> {
+        self.work(&mut |machine, _, out| machine.opened(out))
+    }
+
+    /// The device is being suspended: no background work is begun any more but for what ends it. The host performs what is
+    /// returned.
+    pub fn suspend(&self) -> MachineWork<C> {
+        self.work(&mut |machine, id, out| machine.suspend(id, out))
     }
 
     /// The device is drained. False while background work is not over; then [`Action::Settled`] tells when to ask again.
     #[must_use]
     pub fn suspended(&self) -> bool {
         let mut all = true;
-        self.each(&mut |machine, id| {
-            let Machine::Snapshots(group) = machine;
-            all &= group.suspended(id);
-        });
+        self.each(&mut |machine, id| all &= machine.suspended(id));
         all
     }
 
     /// The table is not used any more, and no request is under way. False while its machines still write to components;
-    /// then [`Action::Settled`] tells when to ask again.
+    /// then [`Action::Settled`] tells when to ask again. The host performs what is added to `work`.
     #[must_use]
-    pub fn close(&self) -> bool {
+    pub fn close(&self, work: &mut MachineWork<C>) -> bool {
         let mut all = true;
-        self.each(&mut |machine, id| {
-            let Machine::Snapshots(group) = machine;
-            all &= group.close(id);
-        });
+        work.extend(self.work(&mut |machine, id, out| all &= machine.close(id, out)));
         all
+    }
+
+    fn work(&self, f: &mut ForMember<'_, C>) -> MachineWork<C> {
+        let mut work = Vec::new();
+        for member in self.members.iter().flatten() {
+            let mut actions = Vec::new();
+            member.machine.with(&mut |machine| f(machine, member.id, &mut actions));
+            if !actions.is_empty() {
+                work.push((member.machine.clone(), actions));
+            }
+        }
+        work
     }
 
     /// Hands a piece with [`Verb::Ask`] to its machine, and gives the machine and what the host is to perform.
@@ -171,10 +195,9 @@ impl<C: Clone> Table<C> {
             sectors: piece.sectors,
             ..*bio
         };
-        member.machine.with(&mut |machine| {
-            let Machine::Snapshots(group) = machine;
-            group.ask(member.id, id, &inside, out);
-        });
+        member
+            .machine
+            .with(&mut |machine| machine.ask(member.id, id, &inside, out));
         Some(member.machine.clone())
     }
 }
@@ -196,10 +219,9 @@ impl<C> Table<C> {
     pub(super) fn machine_status(&self, index: usize, out: &mut dyn fmt::Write) -> Option<fmt::Result> {
         let member = self.members.get(index)?.as_ref()?;
         let mut result = Ok(());
-        member.machine.with(&mut |machine| {
-            let Machine::Snapshots(group) = machine;
-            result = group.status(member.id, out);
-        });
+        member
+            .machine
+            .with(&mut |machine| result = machine.status(member.id, out));
         Some(result)
     }
 }

@@ -27,6 +27,7 @@ mod delay;
 mod error;
 mod flakey;
 mod linear;
+mod mirror;
 mod snapshot;
 mod striped;
 mod switch;
@@ -39,6 +40,7 @@ pub use delay::Delay;
 pub use error::Error;
 pub use flakey::Flakey;
 pub use linear::Linear;
+pub use mirror::Mirror;
 pub use snapshot::{Snapshot, SnapshotMerge, SnapshotOrigin};
 pub use striped::Striped;
 pub use switch::Switch;
@@ -117,9 +119,18 @@ pub enum DiscardRule {
     Refuses,
 }
 
+/// How a segment joins a machine; components are indices.
+#[derive(Clone, Debug)]
+pub enum Joins {
+    /// That of an origin and its snapshots.
+    Snapshots(JoinsSnapshots),
+    /// One of its own, a mirror.
+    Mirror(crate::mirrors::Line),
+}
+
 /// How a segment joins the machine of an origin and its snapshots; components are indices.
 #[derive(Clone, Debug)]
-pub struct Joins {
+pub struct JoinsSnapshots {
     /// What it is for.
     pub role: Role,
     /// The origin.
@@ -342,6 +353,7 @@ targets! {
     Zero: Zero,
     Flakey: Box<Flakey>,
     Delay: Box<Delay>,
+    Mirror: Box<Mirror>,
     Striped: Striped,
     Linear: Linear,
     Error: Error,

@@ -9,7 +9,7 @@ use core::fmt::{self, Write};
 use dm_abi::errno::Errno;
 
 use super::args::{self, Args, Refusal};
-use super::{Devices, DiscardRule, Extent, FlushRule, Joins, Open, Part, TargetKind};
+use super::{Devices, DiscardRule, Extent, FlushRule, Joins, JoinsSnapshots, Open, Part, TargetKind};
 use crate::io::{Op, Verb};
 use crate::snapshots::format::DEFAULT_CHUNK;
 use crate::snapshots::{Kind, Role, Shape};
@@ -59,13 +59,13 @@ impl TargetKind for SnapshotOrigin {
     }
 
     fn joins(&self) -> Option<Joins> {
-        Some(Joins {
+        Some(Joins::Snapshots(JoinsSnapshots {
             role: Role::Origin,
             origin: self.component,
             cow: None,
             shape: self.shape.clone(),
             passdown: false,
-        })
+        }))
     }
 }
 
@@ -135,13 +135,13 @@ impl Words {
     }
 
     fn joins(&self, role: Role) -> Joins {
-        Joins {
+        Joins::Snapshots(JoinsSnapshots {
             role,
             origin: self.origin,
             cow: Some(self.cow),
             shape: self.shape.clone(),
             passdown: self.discard_passdown_origin,
-        }
+        })
     }
 }
 

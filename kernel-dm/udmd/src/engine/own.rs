@@ -115,6 +115,21 @@ impl Reactor {
                 };
                 self.start_own(own, component, read, &[]);
             }
+            Action::Send {
+                token,
+                piece,
+                component,
+                sector,
+            } => {
+                let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
+                if piece.0 >> THREAD == self.number {
+                    return self.send_held(piece, component, sector, machine, token);
+                }
+                match self.shared.inbox(thread) {
+                    Some(inbox) => inbox.send(Message::Send(piece, component, sector, machine, token)),
+                    None => crate::log!("a piece is held by no thread"),
+                }
+            }
             Action::Release { piece, verb, report } => {
                 let report = report.map(|token| (machine, token));
                 let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
@@ -163,9 +178,48 @@ impl Reactor {
             buffer: None,
             pending: 1,
             error: None,
+            again: false,
         };
         let child = self.frames.insert(reported);
         self.do_piece(child, piece);
+    }
+
+    /// Does a piece of this thread, which its machine holds, at a component.
+    pub(super) fn send_held(
+        &mut self,
+        id: PieceId,
+        component: u32,
+        sector: u64,
+        machine: SharedMachine<Handle>,
+        token: Token,
+    ) {
+        let entry = usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX);
+        let Some(&(index, piece)) = self.asked.get(entry) else {
+            crate::log!("a piece is used that is not held");
+            return self.tell_machine(&machine, token, Err(Errno::EIO));
+        };
+        let own = Own {
+            machine,
+            token,
+            then: None,
+        };
+        let frame = &self.frames[index];
+        let sent = Frame {
+            origin: Origin::Sent(index, own),
+            root: frame.root,
+            data: frame.data,
+            device: frame.device.clone(),
+            bio: frame.bio,
+            unmap: frame.unmap,
+            table: frame.table.clone(),
+            buffer: None,
+            pending: 1,
+            error: None,
+            again: false,
+        };
+        let child = self.frames.insert(sent);
+        let verb = Verb::remap(component, sector);
+        self.do_piece(child, Piece { verb, ..piece });
     }
 
     fn start_own(&mut self, own: Own, component: Component<Handle>, bio: Bio, data: &[u8]) {
@@ -210,6 +264,7 @@ impl Reactor {
             buffer,
             pending: 1,
             error: None,
+            again: false,
         });
         let piece = Piece {
             offset: 0,

@@ -57,6 +57,10 @@ impl Reactor {
         match piece.verb {
             Verb::Ask => self.ask(index, piece),
             Verb::Drop => self.piece_done(index, Ok(())),
+            Verb::Again => {
+                self.frames[index].again = true;
+                self.piece_done(index, Ok(()));
+            }
             Verb::Fail(errno) => self.piece_done(index, Err(errno)),
             Verb::Zero => {
                 let root = frame.root;
@@ -174,6 +178,7 @@ impl Reactor {
                     buffer: None,
                     pending: 0,
                     error: None,
+                    again: false,
                 });
                 self.entering.push_back(child);
             }
@@ -182,7 +187,9 @@ impl Reactor {
 
     fn depth(&self, mut index: usize) -> usize {
         let mut depth = 1;
-        while let Origin::Frame(above, _) | Origin::Reported(above, _) = self.frames[index].origin {
+        while let Origin::Frame(above, _) | Origin::Reported(above, _) | Origin::Sent(above, _) =
+            self.frames[index].origin
+        {
             index = above;
             depth += 1;
         }

@@ -41,6 +41,8 @@ pub enum Message {
     Hurry(DeviceId),
     /// Do what a machine wants.
     Perform(SharedMachine<Handle>, Vec<Action<Handle>>),
+    /// A piece of this thread, which its machine holds, is to be done at a component.
+    Send(PieceId, u32, u64, SharedMachine<Handle>, Token),
     /// A piece of this thread is let go by its machine, which may want to know of its end.
     Release(PieceId, Verb, Option<(SharedMachine<Handle>, Token)>),
 }
@@ -218,6 +220,9 @@ impl Reactor {
                     self.enter_all();
                 }
                 Message::Perform(machine, actions) => self.perform(&machine, actions),
+                Message::Send(piece, component, sector, machine, token) => {
+                    self.send_held(piece, component, sector, machine, token);
+                }
                 Message::Release(piece, verb, report) => self.release(piece, verb, report),
                 Message::Hurry(id) => {
                     let all = std::mem::take(&mut self.delayed);
@@ -308,6 +313,7 @@ impl Reactor {
                         buffer,
                         pending: 0,
                         error: None,
+                        again: false,
                     });
                     self.entering.push_back(root);
                     self.enter_all();
@@ -354,7 +360,7 @@ impl Reactor {
                     frame.error = Some(Errno::EROFS);
                     return self.finish(index);
                 }
-                if frame.bio.op == Op::Read && index == frame.root {
+                if frame.bio.op == Op::Read && index == frame.root && frame.buffer.is_none() {
                     let len = usize::try_from(frame.bio.sectors << 9).unwrap_or(usize::MAX);
                     frame.buffer = self.pool.take(len);
                     if frame.buffer.is_none() {
@@ -411,6 +417,9 @@ impl Reactor {
     fn finish(&mut self, mut index: usize) {
         loop {
             let frame = &mut self.frames[index];
+            if frame.again {
+                return self.enter_again(index);
+            }
             let result = frame.error.map_or(Ok(()), Err);
             let above = match frame.origin {
                 Origin::Channel { ref channel, token } => {
@@ -430,7 +439,7 @@ impl Reactor {
                     Some(above)
                 }
                 Origin::Reported(above, _) => Some(above),
-                Origin::Machine(_) | Origin::Gone => None,
+                Origin::Machine(_) | Origin::Sent(..) | Origin::Gone => None,
             };
             self.forget(index);
             let Some(above) = above else { return };
@@ -444,6 +453,17 @@ impl Reactor {
             }
             index = above;
         }
+    }
+
+    /// A frame goes back to its device's gate.
+    fn enter_again(&mut self, index: usize) {
+        let frame = &mut self.frames[index];
+        (frame.again, frame.error) = (false, None);
+        drop(frame.table.take());
+        if frame.device.exit() {
+            self.shared.notifier.notify();
+        }
+        self.entering.push_back(index);
     }
 
     /// The reply of a frame is written.
@@ -460,7 +480,7 @@ impl Reactor {
         match std::mem::replace(&mut frame.origin, Origin::Gone) {
             Origin::Machine(own) => return self.own_done(frame, own),
             // It has not been let in by itself.
-            Origin::Reported(_, own) => {
+            Origin::Reported(_, own) | Origin::Sent(_, own) => {
                 let result = frame.error.map_or(Ok(Vec::new()), Err);
                 return self.tell_machine(&own.machine, own.token, result);
             }

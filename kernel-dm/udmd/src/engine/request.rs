@@ -30,6 +30,8 @@ pub struct Frame {
     /// Pieces that are not complete.
     pub pending: usize,
     pub error: Option<Errno>,
+    /// It is to be done once more, see [`dm_core::io::Verb::Again`].
+    pub again: bool,
 }
 
 /// Where the result of a frame goes.
@@ -40,6 +42,8 @@ pub enum Origin {
     Frame(usize, Piece),
     /// To the frame above, of which it is a piece that a machine let go; and to the machine.
     Reported(usize, Own),
+    /// To a machine, which holds a piece of the frame above: it is that piece at a component.
+    Sent(usize, Own),
     /// To a machine, whose own I/O it is.
     Machine(Own),
     /// It has arrived.
