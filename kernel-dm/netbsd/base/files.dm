@@ -1,0 +1,11 @@
+# files.dm: device-mapper for config(1). sys/conf/files includes it in place of dev/dm/files.dm; see INSTALL.
+#
+# engine.o is compiled outside of the kernel's build: NetBSD's tree has no Rust compiler.
+
+defpseudo dm:	disk
+file	external/bsd/dm/sys/dm.c		dm
+file	external/bsd/dm/sys/dm_attach.c		dm
+file	external/bsd/dm/sys/dm_io.c		dm
+file	external/bsd/dm/sys/dm_ioctl.c		dm
+file	external/bsd/dm/sys/dm_part.c		dm
+object	external/bsd/dm/engine/engine.o		dm
