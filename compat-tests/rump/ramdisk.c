@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: BSD-2-Clause
  *
  * RAM disks of a rump kernel for the tests of dm(4): /dev/ram0 to /dev/ram15 (1:0 to 1:15) with their r-twins, 131072
- * sectors each, empty at first. They can keep requests until they are told to go on, count flushes, and refuse them.
+ * sectors each, empty at first; 48 more without nodes. They can keep requests until they are told to go on, count
+ * flushes, and refuse them. -DRAM_MAJOR=7 gives them the numbers of Linux's loop devices.
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -26,8 +27,10 @@
 #include <rump-sys/kern.h>
 #include <rump-sys/vfs.h>
 
+#ifndef RAM_MAJOR
 #define	RAM_MAJOR	1
-#define	RAM_DISKS	16
+#endif
+#define	RAM_DISKS	64
 #define	RAM_SECTORS	131072
 #define	RAM_CHUNK	(64 * 1024)
 #define	RAM_CHUNKS	(RAM_SECTORS / (RAM_CHUNK / DEV_BSIZE))

@@ -8,3 +8,4 @@ pub mod oracle;
 pub mod requests;
 pub mod rump;
 pub mod sequences;
+pub mod serve;

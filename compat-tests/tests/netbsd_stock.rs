@@ -67,6 +67,10 @@ impl Machine for TestMachine {
         false
     }
 
+    fn try_open(&self, _path: &[u8]) -> Result<(), Errno> {
+        Ok(())
+    }
+
     fn is_privileged(&self) -> bool {
         self.privileged
     }
@@ -83,6 +87,15 @@ impl Channel for Driver {
 
     fn wait_event(&self) -> Result<(), Failure> {
         Err(Failure::Broken)
+    }
+
+    fn try_open(&self, node: &[u8]) -> Result<(), Failure> {
+        let driver = self.0.lock().expect("the kernel has not panicked");
+        match driver.is_open(node) {
+            Some(true) => Err(Failure::Refused(Errno::EBUSY)),
+            Some(false) => Ok(()),
+            None => Err(Failure::Refused(Errno::ENXIO)),
+        }
     }
 
     fn block_major(&self) -> Option<u32> {
@@ -235,7 +248,15 @@ fn compare(sequence: &Sequence, year: Year) {
     }
 }
 
-fn any_line(random: &mut Random, start: u64) -> (u64, u64, &'static str, String) {
+/// The types that the driver has: `error` and `zero` are not of them in 2016.
+fn kind_of(year: Year, kind: &'static str, params: String) -> (&'static str, String) {
+    match (year, kind) {
+        (Year::Y2016, "error" | "zero") => ("linear", "/dev/ram4 8".into()),
+        _ => (kind, params),
+    }
+}
+
+fn any_line(random: &mut Random, start: u64, year: Year) -> (u64, u64, &'static str, String) {
     let length = *random.of(&[8_u64, 16, 24, 48, 64, 96, 200_000]);
     let dev = random.pick(&[
         "/dev/ram0",
@@ -267,14 +288,15 @@ fn any_line(random: &mut Random, start: u64) -> (u64, u64, &'static str, String)
             random.pick(&["", "/dev/ram0", "2", "2 8", "/dev/ram0 0 0"]).into(),
         ),
     };
+    let (kind, params) = kind_of(year, kind, params);
     (start, length, kind, params)
 }
 
-fn any_table(random: &mut Random, name: &str) -> Request {
+fn any_table(random: &mut Random, name: &str, year: Year) -> Request {
     let mut lines = Vec::new();
     let mut start = 0;
     for _ in 0..=random.below(3) {
-        let line = any_line(random, start);
+        let line = any_line(random, start, year);
         start += line.1 + u64::from(random.below(20) == 0);
         lines.push(line);
     }
@@ -282,22 +304,27 @@ fn any_table(random: &mut Random, name: &str) -> Request {
     load(name, &lines)
 }
 
-fn good_table(random: &mut Random, name: &str) -> Request {
+fn good_table(random: &mut Random, name: &str, year: Year) -> Request {
+    let (error, error_params) = kind_of(year, "error", String::new());
+    let (zero, zero_params) = kind_of(year, "zero", String::new());
     match random.below(3) {
-        0 => load(name, &[(0, 64, "linear", "/dev/ram0 8"), (64, 16, "error", "")]),
+        0 => load(
+            name,
+            &[(0, 64, "linear", "/dev/ram0 8"), (64, 16, error, &error_params)],
+        ),
         1 => load(name, &[(0, 64, "striped", "2 8 1:0 0 1:1 8")]),
         _ => load(
             name,
             &[
                 (0, 8, "linear", "1:2 0"),
                 (8, 8, "linear", "1:2 100"),
-                (16, 8, "zero", ""),
+                (16, 8, zero, &zero_params),
             ],
         ),
     }
 }
 
-fn any_sequence(seed: u64) -> Sequence {
+fn any_sequence(seed: u64, year: Year) -> Sequence {
     let mut random = Random::new(seed);
     let names = ["a", "b", "c"];
     let uuids = ["", "U1", "U2"];
@@ -305,9 +332,9 @@ fn any_sequence(seed: u64) -> Sequence {
         let name = random.pick(&names);
         match random.below(24) {
             0..=3 => create(name, random.pick(&uuids)),
-            4 => any_table(&mut random, name),
-            5 => any_table(&mut random, name),
-            6..=8 => good_table(&mut random, name),
+            4 => any_table(&mut random, name, year),
+            5 => any_table(&mut random, name, year),
+            6..=8 => good_table(&mut random, name, year),
             9..=11 => resume(name),
             12 => suspend(name),
             13 => status(name).flags(*random.of(&[0, flag::QUERY_INACTIVE_TABLE])),
@@ -335,7 +362,7 @@ proptest! {
     #[test]
     fn answers_are_those_of_linux(seed: u64) {
         let year = if seed % 2 == 0 { Year::Y2016 } else { Year::Y2025 };
-        compare(&any_sequence(seed), year);
+        compare(&any_sequence(seed, year), year);
     }
 
     /// Whatever is asked, nothing reaches the driver that crashes it.
@@ -346,9 +373,11 @@ proptest! {
         nr in 0..20u32,
         bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
-        let driver = driver(Year::Y2016);
+        let year = if seed % 2 == 0 { Year::Y2016 } else { Year::Y2025 };
+        let driver = driver(year);
         let stock = stock(&driver, true);
-        for (at, request) in any_sequence(seed).requests.iter().enumerate() {
+        // Also what only the other one knows.
+        for (at, request) in any_sequence(seed, Year::Y2025).requests.iter().enumerate() {
             let mut request = request.clone();
             if at % 3 == 0 {
                 request = request.flags(flags);
@@ -425,7 +454,9 @@ fn a_busy_device_is_not_removed() {
 
 #[test]
 fn what_the_driver_cannot_do_is_refused() {
-    let driver = driver(Year::Y2016);
+    let old = driver(Year::Y2016);
+    let old = self::stock(&old, true);
+    let driver = driver(Year::Y2025);
     let stock = stock(&driver, true);
     let unsupported = Some(Errno::EOPNOTSUPP);
     assert_eq!(
@@ -459,10 +490,75 @@ fn what_the_driver_cannot_do_is_refused() {
         refused(&stock, &load("a", &[(0, 128, "striped", &stripes(16))])),
         Some(Errno::EINVAL)
     );
+    // The old one has room for four, and its error and zero crash the kernel.
+    assert_eq!(refused(&old, &create("a", "")), None);
+    assert_eq!(refused(&old, &load("a", &[(0, 32, "striped", &stripes(4))])), None);
+    for line in [
+        (0, 40, "striped", stripes(5)),
+        (0, 8, "error", String::new()),
+        (0, 8, "zero", String::new()),
+    ] {
+        let table = load("a", &[(line.0, line.1, line.2, &line.3)]);
+        assert_eq!(refused(&old, &table), Some(Errno::EINVAL), "{line:?}");
+    }
     // The wall of long tables: an error, not a crash.
     let lines: Vec<_> = (0..600).map(|n| (n * 8, 8, "linear", "/dev/ram0 0")).collect();
     let big = load("a", &lines);
-    assert_eq!(refused(&stock, &big), Some(Errno::EINVAL));
+    assert_eq!(refused(&old, &big), Some(Errno::EINVAL));
+}
+
+#[test]
+fn a_resume_keeps_the_table() {
+    for year in [Year::Y2016, Year::Y2025] {
+        let driver = driver(year);
+        let stock = stock(&driver, true);
+        let lines = |request: Request| {
+            let mut buffer = request.buffer;
+            stock.ioctl(nr::TABLE_STATUS, &mut buffer).unwrap();
+            Header::read(&buffer).unwrap().target_count
+        };
+        for request in [
+            create("a", ""),
+            load("a", &[(0, 64, "linear", "/dev/ram0 0"), (64, 8, "linear", "1:1 0")]),
+            resume("a"),
+            resume("a"),
+            suspend("a"),
+            resume("a"),
+            resume("a"),
+        ] {
+            assert_eq!(refused(&stock, &request), None);
+        }
+        assert_eq!(lines(table("a")), 2);
+    }
+}
+
+#[test]
+fn components_that_others_have_open() {
+    for year in [Year::Y2016, Year::Y2025] {
+        let driver = driver(year);
+        let stock = stock(&driver, true);
+        assert_eq!(refused(&stock, &create("a", "")), None);
+        assert!(driver.0.lock().unwrap().set_open(b"/dev/ram3", true));
+        let striped = load("a", &[(0, 16, "striped", "2 8 1:0 0 1:3 0")]);
+        let linear = load("a", &[(0, 16, "linear", "/dev/ram3 0")]);
+        for request in [&striped, &linear] {
+            assert_eq!(refused(&stock, request), Some(Errno::EBUSY));
+        }
+        assert!(driver.0.lock().unwrap().set_open(b"/dev/ram3", false));
+        for request in [
+            &linear,
+            &resume("a"),
+            // Open by the driver itself, under another path.
+            &striped,
+            &load(
+                "a",
+                &[(0, 16, "linear", "/dev/disk/by-path/a-name-of-more-than-31-bytes 0")],
+            ),
+            &resume("a"),
+        ] {
+            assert_eq!(refused(&stock, request), None);
+        }
+    }
 }
 
 #[test]
@@ -489,7 +585,7 @@ fn users_without_privilege() {
 
 #[test]
 fn the_drivers_types_and_version() {
-    let driver = driver(Year::Y2016);
+    let driver = driver(Year::Y2025);
     let stock = stock(&driver, true);
     let mut buffer = Request::new(nr::LIST_VERSIONS, 2048).buffer;
     stock.ioctl(nr::LIST_VERSIONS, &mut buffer).unwrap();

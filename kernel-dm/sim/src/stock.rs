@@ -1,7 +1,10 @@
 //! NetBSD's stock dm(4) driver as it was observed, mistakes included: its errors are swallowed, its replies echo the
 //! request, and what crashed the kernel panics here.
 //!
-//! Seen on 7.99.34 (2016) and 10.99.12 (2025); [`Year`] says whose ways are meant where they differ.
+//! Seen on 7.99.34 (2016) and 10.99.12 (2025); [`Year`] says whose ways are meant where they differ. The first runs in a
+//! rump kernel too, with the same list of steps: `compat-tests/rump/run --stock`.
+
+use std::collections::BTreeSet;
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::flag;
@@ -13,15 +16,14 @@ pub const VERSION: [u32; 3] = [4, 16, 0];
 const PATH_SIZE: usize = 32;
 /// Its longest parameters with their NUL, in bytes.
 const PARAMS_SIZE: usize = 1024;
-/// Its most stripes.
-const STRIPES: usize = 15;
 
 /// Which driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Year {
-    /// Requests of up to 64 KiB; tables name components by path; no parameters in a status; components listed repeatedly.
+    /// Requests of up to 64 KiB; tables name components by path; no parameters in a status; components listed repeatedly;
+    /// up to 4 stripes; `error` and `zero` in modules of their own, which crash the kernel.
     Y2016,
-    /// Requests of up to 128 KiB; tables name components by number.
+    /// Requests of up to 128 KiB; tables name components by number; up to 15 stripes.
     Y2025,
 }
 
@@ -36,6 +38,14 @@ struct Line {
     components: Vec<(usize, u64)>,
 }
 
+/// Why a line is refused, which says what becomes of those before it.
+enum Refusal {
+    /// They stay in the slot, and the next table is put in front of them.
+    Type,
+    /// They are dropped.
+    Component,
+}
+
 #[derive(Clone, Debug)]
 struct Device {
     name: Vec<u8>,
@@ -43,8 +53,10 @@ struct Device {
     minor: u32,
     live: Vec<Line>,
     inactive: Vec<Line>,
+    /// The inactive table was accepted.
+    is_whole: bool,
     suspended: bool,
-    /// Somebody has it open. The driver does not tell, but does not remove it either.
+    /// Somebody has it open. The driver does not tell, and removes it all the same.
     open: bool,
 }
 
@@ -58,6 +70,8 @@ pub struct StockDriver {
     /// Whether the callers may change anything.
     pub privileged: bool,
     devices: Vec<Device>,
+    /// Disks that somebody else has open.
+    open_disks: BTreeSet<Vec<u8>>,
     next_minor: u32,
 }
 
@@ -86,6 +100,7 @@ impl StockDriver {
             lookup,
             privileged: true,
             devices: Vec::new(),
+            open_disks: BTreeSet::new(),
             next_minor: 1,
         }
     }
@@ -96,10 +111,29 @@ impl StockDriver {
         self.devices.iter().map(|device| device.name.as_slice()).collect()
     }
 
-    /// Opens or closes a device, as a user would do; false when there is none.
+    /// Opens or closes the block node of a device or, by its path, a disk, as a user would do; false when there is none.
     pub fn set_open(&mut self, name: &[u8], open: bool) -> bool {
+        if name.first() == Some(&b'/') {
+            if open {
+                self.open_disks.insert(name.to_vec());
+            } else {
+                self.open_disks.remove(name);
+            }
+            return (self.lookup)(name).is_some();
+        }
         let device = self.devices.iter_mut().find(|device| device.name == name);
         device.map(|device| device.open = open).is_some()
+    }
+
+    /// Whether the block node of a device or disk is open, which NetBSD lets happen once; `None` when there is none.
+    #[must_use]
+    pub fn is_open(&self, name: &[u8]) -> Option<bool> {
+        if name.first() == Some(&b'/') {
+            let number = (self.lookup)(name)?;
+            return Some(self.open_disks.contains(name) || self.holds(number).is_some());
+        }
+        let device = self.devices.iter().find(|device| device.name == name);
+        device.map(|device| device.open)
     }
 
     /// One ioctl.
@@ -126,6 +160,27 @@ impl StockDriver {
         Ok(write(&dict))
     }
 
+    /// The path by which the driver has a component open.
+    fn holds(&self, number: u64) -> Option<&[u8]> {
+        let lines = self
+            .devices
+            .iter()
+            .flat_map(|device| device.live.iter().chain(&device.inactive));
+        let mut components = lines.flat_map(|line| line.components.iter().map(move |component| (line, component)));
+        let (line, (at, _)) = components.find(|(_, (_, dev))| *dev == number)?;
+        line.params.split(|&byte| byte == b' ').nth(*at)
+    }
+
+    /// Opens a component: its number. Once for all tables that name it by the same path.
+    fn open_component(&self, path: &[u8]) -> Option<u64> {
+        let number = (self.lookup)(path)?;
+        match self.holds(number) {
+            Some(known) if known == path => Some(number),
+            Some(_) => None,
+            None => (!self.open_disks.contains(path)).then_some(number),
+        }
+    }
+
     fn command(&mut self, dict: &mut Dict) {
         match dict.string(key::COMMAND).to_vec().as_slice() {
             b"version" => dict.set(key::VERSION, Value::version(VERSION)),
@@ -144,6 +199,7 @@ impl StockDriver {
             b"clear" => {
                 if let Some(device) = self.find(dict) {
                     device.inactive.clear();
+                    device.is_whole = false;
                 }
             }
             b"remove" => self.remove(dict),
@@ -153,16 +209,19 @@ impl StockDriver {
 
     fn find(&mut self, dict: &Dict) -> Option<&mut Device> {
         let (name, uuid) = (dict.string(key::NAME), dict.string(key::UUID));
-        let minor = dict.u32(key::MINOR);
-        self.devices.iter_mut().find(|device| {
-            if name.is_empty() && uuid.is_empty() {
-                Some(device.minor) == minor
-            } else if name.is_empty() {
-                device.uuid == uuid
-            } else {
-                device.name == name
-            }
-        })
+        let minor = dict
+            .u32(key::MINOR)
+            .expect("the kernel takes a minor number from its stack");
+        let is_minor = |device: &Device| minor > 0 && device.minor == minor;
+        let is_name = |device: &Device| !name.is_empty() && device.name == name;
+        let is_uuid = |device: &Device| !uuid.is_empty() && device.uuid == uuid;
+        let devices = &self.devices;
+        let at = devices
+            .iter()
+            .position(is_minor)
+            .or_else(|| devices.iter().position(is_name))
+            .or_else(|| devices.iter().position(is_uuid))?;
+        self.devices.get_mut(at)
     }
 
     fn targets(&self, dict: &mut Dict) {
@@ -172,7 +231,11 @@ impl StockDriver {
             ("error", [1, 0, 0]),
             ("zero", [1, 0, 0]),
         ];
-        let list = targets.iter().map(|(name, version)| {
+        let count = match self.year {
+            Year::Y2016 => 2,
+            Year::Y2025 => targets.len(),
+        };
+        let list = targets.iter().take(count).map(|(name, version)| {
             let entry = [
                 (key::NAME, Value::string(name.as_bytes())),
                 (key::TYPE_VERSION, Value::version(*version)),
@@ -195,9 +258,14 @@ impl StockDriver {
 
     fn create(&mut self, dict: &mut Dict) {
         let (name, uuid) = (dict.string(key::NAME).to_vec(), dict.string(key::UUID).to_vec());
-        if self.devices.iter().any(|device| device.name == name) {
-            dict.remove(key::MINOR);
-            return hex(dict, key::FLAGS, flag::EXISTS.into());
+        let exists = flag::EXISTS | dict.u32(key::FLAGS).unwrap_or(0);
+        hex(dict, key::FLAGS, exists.into());
+        if self
+            .devices
+            .iter()
+            .any(|device| device.name == name || !uuid.is_empty() && device.uuid == uuid)
+        {
+            return;
         }
         assert!(name.len() < 128, "the name overflows the driver's buffer");
         let minor = self.next_minor;
@@ -208,6 +276,7 @@ impl StockDriver {
             minor,
             live: Vec::new(),
             inactive: Vec::new(),
+            is_whole: false,
             suspended: false,
             open: false,
         });
@@ -217,30 +286,53 @@ impl StockDriver {
     fn reload(&mut self, dict: &mut Dict) {
         let lines = dict.get(key::DATA).and_then(Value::as_array);
         let lines = lines.expect("the kernel panics: reload without an array");
-        let read = |line: &Value| {
+        let Some(device) = self.find(dict) else { return };
+        let minor = device.minor;
+        // It is gone before its successor is looked at, unless it is the rest of a table that was refused.
+        let rest = match std::mem::take(&mut device.is_whole) {
+            true => {
+                device.inactive.clear();
+                Vec::new()
+            }
+            false => std::mem::take(&mut device.inactive),
+        };
+        let mut table = Vec::new();
+        let mut refused = None;
+        for line in lines {
             let line = line
                 .as_dict()
                 .expect("the kernel panics: a table line that is no dictionary");
-            self.line(
+            let read = self.line(
                 line.u64(key::START).expect("a start"),
                 line.u64(key::LENGTH).expect("a length"),
                 line.string(key::TYPE),
                 line.string(key::PARAMS),
-            )
-        };
-        let lines: Option<Vec<_>> = lines.iter().map(read).collect();
-        let Some(device) = self.find(dict) else { return };
-        let minor = device.minor;
-        if let Some(lines) = lines {
-            device.inactive = lines;
-            let flags = dict.u32(key::FLAGS).unwrap_or(0) | flag::INACTIVE_PRESENT;
-            hex(dict, key::FLAGS, flags.into());
+            );
+            match read {
+                Ok(line) => table.push(line),
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    break;
+                }
+            }
+        }
+        table.extend(rest);
+        let device = self.devices.iter_mut().find(|device| device.minor == minor);
+        let device = device.expect("it was found before");
+        match refused {
+            None => {
+                (device.inactive, device.is_whole) = (table, true);
+                let flags = dict.u32(key::FLAGS).unwrap_or(0) | flag::INACTIVE_PRESENT;
+                hex(dict, key::FLAGS, flags.into());
+            }
+            Some(Refusal::Type) => device.inactive = table,
+            Some(Refusal::Component) => device.inactive.clear(),
         }
         hex(dict, key::MINOR, minor.into());
     }
 
-    /// A line with its components; `None` when the driver refuses it.
-    fn line(&self, start: u64, length: u64, kind: &[u8], params: &[u8]) -> Option<Line> {
+    /// A line with its components.
+    fn line(&self, start: u64, length: u64, kind: &[u8], params: &[u8]) -> Result<Line, Refusal> {
         assert!(kind.len() < 16, "the target type overflows the driver's buffer");
         assert!(
             params.len() < PARAMS_SIZE,
@@ -266,27 +358,42 @@ impl StockDriver {
                     number(1) > Some(0),
                     "the kernel divides by zero at the first I/O: striped with chunk 0"
                 );
-                assert!(count <= STRIPES, "the kernel panics: {count} stripes");
+                let most = match self.year {
+                    Year::Y2016 => 4,
+                    Year::Y2025 => 15,
+                };
+                assert!(count <= most, "the kernel panics: {count} stripes");
                 assert!(
                     words.len() == 2 + 2 * count,
                     "the kernel panics: striped with a wrong number of words"
                 );
                 (0..count).map(|stripe| 2 + 2 * stripe).collect()
             }
-            b"error" | b"zero" => Vec::new(),
-            _ => return None,
+            b"error" | b"zero" => {
+                assert!(
+                    self.year != Year::Y2016,
+                    "the kernel panics: a module whose target has no sector size"
+                );
+                Vec::new()
+            }
+            _ => return Err(Refusal::Type),
         };
         let mut components = Vec::new();
         for at in places {
             let path = words[at];
             assert!(path.len() < PATH_SIZE, "the path overflows the driver's buffer");
             // No other form is understood.
-            if path.first() != Some(&b'/') {
-                return None;
-            }
-            components.push((at, (self.lookup)(path)?));
+            let number = match path.first() {
+                Some(b'/') => self.open_component(path),
+                _ => None,
+            };
+            assert!(
+                number.is_some() || kind != b"striped",
+                "the kernel panics: striped without a component counts its users down twice"
+            );
+            components.push((at, number.ok_or(Refusal::Component)?));
         }
-        Some(Line {
+        Ok(Line {
             start,
             length,
             kind: kind.to_vec(),
@@ -297,15 +404,12 @@ impl StockDriver {
 
     fn resume(&mut self, dict: &mut Dict) {
         let Some(device) = self.find(dict) else { return };
-        if !device.inactive.is_empty() {
-            device.live = std::mem::take(&mut device.inactive);
-        }
-        if device.live.is_empty() {
-            return;
-        }
-        device.suspended = false;
+        // Always, also for none.
+        device.live = std::mem::take(&mut device.inactive);
+        (device.suspended, device.is_whole) = (false, false);
         let minor = device.minor;
-        hex(dict, key::FLAGS, flag::EXISTS.into());
+        let flags = dict.u32(key::FLAGS).unwrap_or(0) | flag::EXISTS;
+        hex(dict, key::FLAGS, flags.into());
         hex(dict, key::MINOR, minor.into());
         hex(dict, key::OPEN_COUNT, 0);
     }
@@ -320,11 +424,11 @@ impl StockDriver {
     }
 
     fn info(&mut self, dict: &mut Dict) {
+        let mut flags = dict.u32(key::FLAGS).unwrap_or(0);
         let Some(device) = self.find(dict).cloned() else {
-            dict.remove(key::MINOR);
-            return hex(dict, key::FLAGS, 0);
+            return hex(dict, key::FLAGS, (flags & !flag::EXISTS).into());
         };
-        let mut flags = 0;
+        flags &= !(flag::ACTIVE_PRESENT | flag::INACTIVE_PRESENT);
         for (set, bit) in [
             (device.suspended, flag::SUSPEND),
             (!device.live.is_empty(), flag::ACTIVE_PRESENT),
@@ -404,13 +508,13 @@ impl StockDriver {
     }
 
     fn remove(&mut self, dict: &mut Dict) {
+        let flags = dict.u32(key::FLAGS).unwrap_or(0);
         let Some(device) = self.find(dict) else {
-            return hex(dict, key::FLAGS, 0);
+            return hex(dict, key::FLAGS, (flags & !flag::EXISTS).into());
         };
-        let (minor, open) = (device.minor, device.open);
-        if !open {
-            self.devices.retain(|device| device.minor != minor);
-        }
+        assert!(!device.open, "the driver removes a device that somebody has open");
+        let minor = device.minor;
+        self.devices.retain(|device| device.minor != minor);
     }
 }
 

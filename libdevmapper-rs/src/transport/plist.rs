@@ -42,6 +42,15 @@ pub trait Channel: Debug + Send + Sync {
     /// As of [`Channel::exchange`].
     fn wait_event(&self) -> std::result::Result<(), Failure>;
 
+    /// Opens and closes a block node, given by path or by the name of a mapped device, where the channel and not this
+    /// machine has the nodes that the driver sees.
+    ///
+    /// # Errors
+    /// EBUSY when somebody has it open; or as of [`Channel::exchange`].
+    fn try_open(&self, _node: &[u8]) -> std::result::Result<(), Failure> {
+        Ok(())
+    }
+
     /// Block major number of the driver's devices, if the channel knows.
     fn block_major(&self) -> Option<u32>;
 
@@ -68,6 +77,10 @@ impl Channel for Socket {
 
     fn wait_event(&self) -> std::result::Result<(), Failure> {
         self.udmd.wait_event()
+    }
+
+    fn try_open(&self, node: &[u8]) -> std::result::Result<(), Failure> {
+        self.udmd.try_open(node)
     }
 
     fn block_major(&self) -> Option<u32> {

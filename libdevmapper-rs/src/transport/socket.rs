@@ -29,6 +29,9 @@ pub const MAGIC: u32 = 0x6d64_6475;
 pub const WAIT_EVENT: u32 = 0x100;
 /// Command that carries a property list instead of a `struct dm_ioctl`, on udmd's second socket.
 pub const PLIST: u32 = 0x110;
+/// Command that opens and closes a block node, given by path or by the name of a mapped device: EBUSY when somebody has
+/// it open. Where property lists go to a driver in another kernel, the nodes that it sees are there.
+pub const TRY_OPEN: u32 = 0x111;
 /// Command that returns the daemon's version as UTF-8 text.
 pub const HELLO: u32 = 0x101;
 /// Size of the header of requests and replies.
@@ -110,6 +113,16 @@ impl Udmd {
         let (stream, errno, answer) = self.request_for(PLIST, command, xml)?;
         self.put_back(command, stream);
         Ok((errno, answer))
+    }
+
+    /// Opens a block node on the other side and closes it again.
+    pub(super) fn try_open(&self, node: &[u8]) -> std::result::Result<(), Failure> {
+        let (stream, errno, _) = self.request(TRY_OPEN, node)?;
+        self.keep(stream);
+        match errno {
+            0 => Ok(()),
+            errno => Err(Failure::Refused(Errno(errno))),
+        }
     }
 
     /// Keeps a connection after a request.

@@ -29,6 +29,13 @@ pub trait Machine: Debug + Send + Sync {
     /// Whether the device is mounted or open, as far as can be seen from outside. `name` is its name as a mapped device.
     fn is_used(&self, dev: DevNo, name: &[u8]) -> bool;
 
+    /// Opens the block device at a path for reading and writing and closes it again, as the driver would: NetBSD opens a
+    /// block device once.
+    ///
+    /// # Errors
+    /// Why it cannot be opened: EBUSY, EACCES, EROFS ...
+    fn try_open(&self, path: &[u8]) -> Result<(), Errno>;
+
     /// Whether the process may do what needs privilege.
     fn is_privileged(&self) -> bool;
 }
@@ -76,7 +83,8 @@ impl Machine for System {
             .map(|entry| entry.path())
             .filter(|path| path.as_os_str().len() <= longest)
             .filter(|path| std::fs::symlink_metadata(path).is_ok_and(|meta| DevNo::from_rdev(meta.rdev()) == dev))
-            .min_by_key(|path| path.as_os_str().len())
+            // Always the same one.
+            .min_by_key(|path| (path.as_os_str().len(), path.clone()))
             .map(|path| path.as_os_str().as_bytes().to_vec())
     }
 
@@ -91,6 +99,10 @@ impl Machine for System {
 
     fn is_used(&self, dev: DevNo, name: &[u8]) -> bool {
         system_uses(&self.dm_dir, dev, name)
+    }
+
+    fn try_open(&self, path: &[u8]) -> Result<(), Errno> {
+        try_open(path_of(path))
     }
 
     fn is_privileged(&self) -> bool {
@@ -131,6 +143,24 @@ fn size_of(file: &File) -> Option<u64> {
 #[cfg(not(any(target_os = "linux", target_os = "netbsd")))]
 fn size_of(_file: &File) -> Option<u64> {
     None
+}
+
+#[cfg(target_os = "netbsd")]
+fn try_open(path: &Path) -> Result<(), Errno> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = File::options();
+    let opened = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(path);
+    opened.map(drop).map_err(|error| {
+        let errno = error.raw_os_error().map(crate::errno::from_system);
+        errno.unwrap_or(Errno::EIO)
+    })
+}
+
+/// On other systems the stock driver sees the nodes of another kernel.
+#[cfg(not(target_os = "netbsd"))]
+fn try_open(_path: &Path) -> Result<(), Errno> {
+    Ok(())
 }
 
 /// Mounted filesystems count, and on NetBSD anybody who has the block node open: it opens once only.

@@ -250,23 +250,31 @@ impl Stock {
         let Payload::Table(lines) = ask::payload(call.command.number(), call.buffer).map_err(Failure::Refused)? else {
             return refused(Errno::EINVAL);
         };
-        let lines = self.prepared(device.minor, &lines)?;
+        self.fill(call, &device, &lines)?;
+        let device = self.info(&device.name)?.ok_or(Failure::Refused(Errno::ENXIO))?;
+        self.about(call, &device)
+    }
+
+    /// Puts a table into a device's inactive slot.
+    fn fill(&self, call: &Call<'_>, device: &Device, lines: &[Line]) -> Result<()> {
+        let lines = self.prepared(device.minor, lines)?;
         let table = Payload::Table(lines.clone());
-        let reply = self.send(word(call.command, 0), &device.name, &[], 0, table)?;
+        let reply = self.send(word(Command::TableLoad, 0), &device.name, &[], 0, table)?;
         let loaded = self.lines(&device.name, true)?;
-        if reply.fields.flags & flag::INACTIVE_PRESENT == 0 || loaded.is_empty() {
-            return self.without_effect(call, Errno::EINVAL);
+        let has_flag = reply.fields.flags & flag::INACTIVE_PRESENT != 0;
+        if has_flag && self.is_same_table(&loaded, &lines) {
+            return Ok(());
         }
-        if !self.is_same_table(&loaded, &lines) {
+        if has_flag && !loaded.is_empty() {
             crate::log_error!(
                 "{}: NetBSD's stock driver holds another table than the one it was given; it is dropped.",
                 shown(&device.name)
             );
-            self.tell(word(Command::TableClear, 0), &device.name, 0)?;
-            return self.without_effect(call, Errno::EIO);
         }
-        let device = self.info(&device.name)?.ok_or(Failure::Refused(Errno::ENXIO))?;
-        self.about(call, &device)
+        // Lines before the one that was refused stay, and the next table would be put in front of them.
+        self.tell(word(Command::TableClear, 0), &device.name, 0)?;
+        let errno = if has_flag { Errno::EIO } else { Errno::EINVAL };
+        self.without_effect(call, errno)
     }
 
     /// Whether the driver's inactive table is the one that was sent. Drivers that leave out parameters are believed.
@@ -342,6 +350,13 @@ impl Stock {
                 true => refused(Errno::EINVAL),
                 false => self.about(call, &device),
             };
+        }
+        if !suspend && !device.has(flag::INACTIVE_PRESENT) {
+            if !device.has(flag::SUSPEND) {
+                return self.about(call, &device);
+            }
+            // The driver exchanges its two tables at every resume: without a new one the device would lose its table.
+            self.fill(call, &device, &self.lines(&device.name, false)?)?;
         }
         self.tell(word(call.command, call.header.flags), &device.name, 0)?;
         let after = self.info(&device.name)?.ok_or(Failure::Refused(Errno::ENXIO))?;

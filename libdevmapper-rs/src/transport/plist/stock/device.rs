@@ -1,5 +1,7 @@
 //! What the stock driver says about its devices.
 
+use std::collections::BTreeMap;
+
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, encode_dev, flag};
 use dm_abi::plist::reply::{Answer, Reply, TypeVersion};
@@ -7,6 +9,7 @@ use dm_abi::plist::request::Line;
 use dm_abi::plist::{Fields, MAX_LENGTH, Payload, Request, STOCK_MAX_REQUEST, Word, parse, word, write};
 
 use super::{REQUEST_VERSION, Result, Stock};
+use crate::task::DevNo;
 use crate::transport::Failure;
 
 /// The state of a device.
@@ -45,6 +48,8 @@ impl Stock {
                 version: Some(REQUEST_VERSION),
                 name: name.to_vec(),
                 uuid: uuid.to_vec(),
+                // The driver looks for the number first, and takes what its stack holds when none is sent: another device.
+                minor: Some(0),
                 flags: flags | flag::EXISTS,
                 ..Fields::default()
             },
@@ -77,6 +82,11 @@ impl Stock {
         let reply = parse(&answer, MAX_LENGTH).map_err(|_| Errno::EIO);
         reply
             .and_then(|dict| Reply::decode(word.command, &dict))
+            .map(|mut reply| {
+                // No device has 0: it is what was sent.
+                reply.fields.minor = reply.fields.minor.filter(|&minor| minor != 0);
+                reply
+            })
             .map_err(|errno| {
                 crate::log_error!("NetBSD's stock driver answered {} with nonsense.", word.word);
                 Failure::Refused(errno)
@@ -122,16 +132,41 @@ impl Stock {
 
     /// The lines of a device's live or inactive table, with components by number where the driver names them.
     pub(super) fn lines(&self, name: &[u8], inactive: bool) -> Result<Vec<Line>> {
-        let slot = if inactive { flag::QUERY_INACTIVE_TABLE } else { 0 };
-        let flags = flag::STATUS_TABLE | slot;
-        let reply = self.tell(word(Command::TableStatus, flags), name, flags)?;
-        let Answer::Lines(mut lines) = reply.answer else {
-            return Ok(Vec::new());
-        };
+        let mut lines = self.raw_lines(name, inactive)?;
         for line in &mut lines {
             line.params = self.numbered(&line.kind, &line.params);
         }
         Ok(lines)
+    }
+
+    /// The same as the driver says it.
+    fn raw_lines(&self, name: &[u8], inactive: bool) -> Result<Vec<Line>> {
+        let slot = if inactive { flag::QUERY_INACTIVE_TABLE } else { 0 };
+        let flags = flag::STATUS_TABLE | slot;
+        let reply = self.tell(word(Command::TableStatus, flags), name, flags)?;
+        match reply.answer {
+            Answer::Lines(lines) => Ok(lines),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The components that the driver has open, with the path by which it knows them where it tells. It opens a component
+    /// once for all tables that name it by the same path; a second path is a second opening, which NetBSD refuses.
+    pub(super) fn held(&self) -> Result<BTreeMap<DevNo, Option<Vec<u8>>>> {
+        let mut held = BTreeMap::new();
+        for (_, name) in self.names()? {
+            for inactive in [false, true] {
+                for line in self.raw_lines(&name, inactive)? {
+                    for dev in super::table::devices(&line.kind, &line.params) {
+                        if let Ok(number) = self.number(dev) {
+                            let path = super::table::pair(dev).is_none().then(|| dev.to_vec());
+                            held.insert(number, path);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(held)
     }
 
     /// The components of a device's live table, each once.
@@ -150,7 +185,9 @@ impl Stock {
     /// How many use a device, as far as can be seen: the driver always says 0.
     pub(super) fn users(&self, device: &Device) -> Result<usize> {
         let dev = encode_dev(self.block_major(), device.minor);
-        let mut users = usize::from(self.machine.is_used(crate::task::DevNo::decode(dev), &device.name));
+        let used = self.machine.is_used(DevNo::decode(dev), &device.name);
+        let open = self.channel.try_open(&device.name) == Err(Failure::Refused(Errno::EBUSY));
+        let mut users = usize::from(used || open);
         for (minor, name) in self.names()? {
             if minor == device.minor {
                 continue;
@@ -171,7 +208,7 @@ impl Stock {
         let mut found = Vec::new();
         for line in self.lines(name, true)? {
             for dev in super::table::devices(&line.kind, &line.params) {
-                if let Some(dev) = self.number(dev).ok().map(crate::task::DevNo::encode)
+                if let Some(dev) = self.number(dev).ok().map(DevNo::encode)
                     && !found.contains(&dev)
                 {
                     found.push(dev);

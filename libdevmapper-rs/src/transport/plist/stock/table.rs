@@ -1,7 +1,10 @@
 //! Tables for the stock driver. It checks next to nothing: what it cannot take crashes the kernel at once or at the first
 //! I/O, so every line is checked here as Linux would check it.
 
+use std::collections::BTreeMap;
+
 use dm_abi::errno::Errno;
+use dm_abi::plist::reply::TypeVersion;
 use dm_abi::plist::request::Line;
 
 use super::{Result, Stock};
@@ -14,8 +17,33 @@ const PATH_MAX: usize = 31;
 const PARAMS_MAX: usize = 1023;
 /// Most stripes.
 const STRIPES_MAX: usize = 15;
-/// Target types of the driver that work.
+/// Most stripes of the driver that has `error` and `zero` in modules of their own.
+const OLD_STRIPES_MAX: usize = 4;
+/// Target types of the driver that work, where it lists them. A type that is not listed is never tried: the old modules of
+/// `error` and `zero` crash the kernel as soon as it loads them.
 const WORKING: [&[u8]; 4] = [b"linear", b"striped", b"error", b"zero"];
+
+/// What is known about the driver while a table is prepared.
+struct Known {
+    types: Vec<TypeVersion>,
+    /// See [`Stock::held`].
+    held: BTreeMap<DevNo, Option<Vec<u8>>>,
+    /// Paths that were found and may be opened, with their sizes in sectors.
+    found: BTreeMap<DevNo, (Vec<u8>, Option<u64>)>,
+}
+
+impl Known {
+    fn has_type(&self, kind: &[u8]) -> bool {
+        self.types.iter().any(|entry| entry.name == kind)
+    }
+
+    fn stripes_max(&self) -> usize {
+        match self.has_type(b"error") && self.has_type(b"zero") {
+            true => STRIPES_MAX,
+            false => OLD_STRIPES_MAX,
+        }
+    }
+}
 
 /// A refusal and its reason.
 type Refusal = (Errno, String);
@@ -97,12 +125,15 @@ impl Stock {
 
     /// Checks a table as Linux would and writes it as the driver needs it, with components by path.
     pub(super) fn prepared(&self, minor: u32, lines: &[Line]) -> Result<Vec<Line>> {
-        let known = self.types()?;
+        let mut known = Known {
+            types: self.types()?,
+            held: self.held()?,
+            found: BTreeMap::new(),
+        };
         let mut next = 0;
         let mut prepared = Vec::with_capacity(lines.len());
         for line in lines {
-            let known = known.iter().any(|entry| entry.name == line.kind);
-            match self.line(minor, &mut next, known, line) {
+            match self.line(minor, &mut next, &mut known, line) {
                 Ok(params) => prepared.push(Line { params, ..line.clone() }),
                 Err((errno, reason)) => {
                     crate::log_notice!("{} {} {}: {reason}.", line.start, line.length, super::shown(&line.kind));
@@ -118,7 +149,13 @@ impl Stock {
     }
 
     /// The parameters of a line for the driver. `next` is where the line has to begin.
-    fn line(&self, minor: u32, next: &mut u64, known: bool, line: &Line) -> std::result::Result<Vec<u8>, Refusal> {
+    fn line(
+        &self,
+        minor: u32,
+        next: &mut u64,
+        known: &mut Known,
+        line: &Line,
+    ) -> std::result::Result<Vec<u8>, Refusal> {
         if line.length == 0 || line.start != *next {
             return invalid("lines have to follow each other without gap");
         }
@@ -126,7 +163,7 @@ impl Stock {
             Some(next) => next,
             None => return invalid("the table is too long"),
         };
-        if !known {
+        if !known.has_type(&line.kind) {
             return invalid("unknown target type");
         }
         if !WORKING.contains(&line.kind.as_slice()) {
@@ -137,11 +174,11 @@ impl Stock {
             (b"error", _) | (b"zero", []) => Vec::new(),
             (b"zero", _) => return invalid("zero takes no parameters"),
             (b"linear", [dev, offset]) => {
-                let (path, offset) = self.extent(minor, dev, offset, line.length)?;
+                let (path, offset) = self.extent(minor, known, dev, offset, line.length)?;
                 [path.as_slice(), b" ", offset].concat()
             }
             (b"linear", _) => return invalid("linear takes a device and an offset"),
-            (_, [count, chunk, rest @ ..]) => self.striped(minor, line.length, count, chunk, rest)?,
+            (_, [count, chunk, rest @ ..]) => self.striped(minor, known, line.length, count, chunk, rest)?,
             _ => {
                 return invalid("striped takes a number of stripes, a chunk size, and a device and an offset for each");
             }
@@ -157,6 +194,7 @@ impl Stock {
     fn striped(
         &self,
         minor: u32,
+        known: &mut Known,
         length: u64,
         count: &[u8],
         chunk: &[u8],
@@ -168,8 +206,9 @@ impl Stock {
         if !rest.len().is_multiple_of(2) || u64::try_from(rest.len() / 2) != Ok(stripes) {
             return invalid("there has to be a device and an offset for each stripe");
         }
-        if rest.len() / 2 > STRIPES_MAX {
-            return invalid(format!("NetBSD's stock driver takes at most {STRIPES_MAX} stripes"));
+        let most = known.stripes_max();
+        if rest.len() / 2 > most {
+            return invalid(format!("NetBSD's stock driver takes at most {most} stripes"));
         }
         let Some(sectors) = decimal(chunk).filter(|&sectors| sectors > 0 && u32::try_from(sectors).is_ok()) else {
             return invalid("the chunk size is wrong");
@@ -180,7 +219,7 @@ impl Stock {
         let mut out = format!("{stripes} {sectors}").into_bytes();
         for extent in rest.chunks_exact(2) {
             if let [dev, offset] = extent {
-                let (path, offset) = self.extent(minor, dev, offset, length / stripes)?;
+                let (path, offset) = self.extent(minor, known, dev, offset, length / stripes)?;
                 for part in [b" ".as_slice(), &path, b" ", offset] {
                     out.extend_from_slice(part);
                 }
@@ -193,6 +232,7 @@ impl Stock {
     fn extent<'o>(
         &self,
         minor: u32,
+        known: &mut Known,
         dev: &[u8],
         offset: &'o [u8],
         length: u64,
@@ -205,22 +245,13 @@ impl Stock {
             Ok(number) => number,
             Err(errno) => return refuse(errno, format!("{shown} is no block device")),
         };
-        let is_short = pair(dev).is_none() && dev.len() <= PATH_MAX;
-        let path = if is_short {
-            dev.to_vec()
-        } else {
-            match self.machine.path(number, PATH_MAX) {
-                Some(path) => path,
-                None if pair(dev).is_some() => {
-                    return refuse(Errno::ENXIO, format!("no node in /dev is the block device {shown}"));
-                }
-                None => return invalid(format!("NetBSD's stock driver takes no path as long as {shown}")),
+        let (path, size) = match known.found.get(&number) {
+            Some(found) => found.clone(),
+            None => {
+                let found = self.component(minor, known, dev, number)?;
+                known.found.insert(number, found.clone());
+                found
             }
-        };
-        let size = match self.stacked_size(minor, number) {
-            Ok(Some(sectors)) => Some(sectors),
-            Ok(None) => self.machine.sectors(&path).filter(|&sectors| sectors > 0),
-            Err(errno) => return refuse(errno, format!("{shown} cannot be used")),
         };
         let end = first.checked_add(length);
         match (end, size) {
@@ -229,6 +260,47 @@ impl Stock {
                 invalid(format!("{shown} has {size} sectors and ends before the line does"))
             }
             _ => Ok((path, offset)),
+        }
+    }
+
+    /// Path and size of a component that the driver can open.
+    fn component(
+        &self,
+        minor: u32,
+        known: &Known,
+        dev: &[u8],
+        number: DevNo,
+    ) -> std::result::Result<(Vec<u8>, Option<u64>), Refusal> {
+        let shown = super::shown(dev);
+        let held = known.held.get(&number);
+        let path = match (held, self.machine.path(number, PATH_MAX)) {
+            (Some(Some(path)), _) => path.clone(),
+            (_, Some(path)) => path,
+            (_, None) if pair(dev).is_some() => {
+                return refuse(Errno::ENXIO, format!("no node in /dev is the block device {shown}"));
+            }
+            (_, None) if dev.len() <= PATH_MAX => dev.to_vec(),
+            _ => return invalid(format!("NetBSD's stock driver takes no path as long as {shown}")),
+        };
+        // After a component that it cannot open, the driver crashes the kernel if the target is striped.
+        if held.is_none() {
+            let opened = self.machine.try_open(&path);
+            match opened
+                .map_err(Failure::Refused)
+                .and_then(|()| self.channel.try_open(&path))
+            {
+                Ok(()) => {}
+                Err(Failure::Refused(errno)) => return refuse(errno, format!("{shown} cannot be opened")),
+                Err(Failure::Broken) => return refuse(Errno::EIO, format!("{shown} cannot be opened")),
+            }
+        }
+        match self.stacked_size(minor, number) {
+            Ok(Some(sectors)) => Ok((path, Some(sectors))),
+            Ok(None) => {
+                let size = self.machine.sectors(&path).filter(|&sectors| sectors > 0);
+                Ok((path, size))
+            }
+            Err(errno) => refuse(errno, format!("{shown} cannot be used")),
         }
     }
 
