@@ -427,7 +427,7 @@ pub fn list() -> Result<Vec<DeviceEntry>> {
 pub fn list_on(library: &Arc<Library>) -> Result<Vec<DeviceEntry>> {
     let mut task = Task::on(library, TaskType::List)?;
     task.run()?;
-    Ok(task.devices().unwrap_or_default().to_vec())
+    Ok(task.devices().unwrap_or_default())
 }
 
 /// Runs a task as a transaction with udev, and carries out node operations.

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bstr::BString;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
@@ -23,6 +24,26 @@ const LOCK_DELAY: Duration = Duration::from_millis(1);
 /// Shows a path with its very bytes.
 fn shown(path: &Path) -> Raw<'_> {
     Raw(path.as_os_str().as_bytes())
+}
+
+/// The value of a file in sysfs, which comes whole in one read and is a page at most.
+pub(crate) fn read_attribute(path: &Path) -> io::Result<BString> {
+    let mut value = [0; 4096];
+    let mut file = File::open(path)?;
+    loop {
+        match file.read(&mut value) {
+            Ok(count) => return Ok(value.get(..count).unwrap_or_default().into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The text of a file in /proc, which does not know its length: it is not asked for.
+pub(crate) fn read_proc(path: &Path) -> io::Result<String> {
+    let mut text = String::with_capacity(4096);
+    File::open(path)?.take(u64::MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn system(path: &Path, call: &'static str, source: io::Error) -> Error {

@@ -17,6 +17,7 @@ use crate::task::{Task, TaskType};
 use crate::timestamp::Timestamp;
 use crate::transport::{self, Transport, select};
 use crate::udev::Udev;
+use crate::wiped::Spare;
 
 /// Environment variable with the default mangling mode: `none`, `auto` or `hex`.
 const ENV_MANGLING: &str = "DM_DEFAULT_NAME_MANGLING_MODE";
@@ -45,6 +46,8 @@ pub struct Library {
     driver: Mutex<Driver>,
     /// How often reply buffers were doubled.
     pub(crate) growth: AtomicU32,
+    /// The buffer for the next request.
+    pub(crate) spare: Arc<Spare>,
     /// Queued node operations.
     pub(crate) nodes: Nodes,
     /// Cookies and their switches.
@@ -141,6 +144,7 @@ impl Library {
             *lock(&self.transport) = None;
         }
         *lock(&self.timestamp) = None;
+        self.spare.release();
         self.update_nodes();
     }
 

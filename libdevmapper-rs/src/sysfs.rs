@@ -57,10 +57,11 @@ pub fn device_name(library: &Arc<Library>, dev: DevNo, prefer_kernel: bool) -> R
 
 fn dm_name(library: &Arc<Library>, settings: &Settings, dev: DevNo) -> Option<BString> {
     let file = settings.sysfs(format!("dev/block/{dev}/dm/name"))?;
-    match std::fs::read(&file) {
+    match crate::files::read_attribute(&file) {
         Ok(mut name) => {
-            name.truncate(name.iter().position(|&b| b == b'\n').unwrap_or(name.len()));
-            (!name.is_empty()).then(|| name.into())
+            let end = name.iter().position(|&b| b == b'\n').unwrap_or(name.len());
+            name.truncate(end);
+            (!name.is_empty()).then_some(name)
         }
         Err(e) => {
             crate::log_sys_debug!(file.display(), "open", e);
@@ -89,7 +90,7 @@ fn kernel_name(settings: &Settings, dev: DevNo) -> Option<BString> {
         return target.file_name().map(|name| BString::from(name.as_bytes()));
     }
     let is_it =
-        |path: &Path| std::fs::read_to_string(path.join("dev")).is_ok_and(|text| text.trim() == dev.to_string());
+        |path: &Path| crate::files::read_attribute(&path.join("dev")).is_ok_and(|text| text.trim_ascii() == dev.to_string().as_bytes());
     let children = |path: &Path| {
         std::fs::read_dir(path)
             .into_iter()

@@ -46,7 +46,7 @@ pub use composite::mknodes;
 pub use kind::TaskType;
 use names::Name;
 use reply::Reply;
-pub use reply::{DeviceEntry, Info, TargetVersion};
+pub use reply::{DeviceEntry, Info, Listed, TargetVersion};
 
 /// Group of new nodes where the program sets none: on NetBSD `operator`.
 const NODE_GID: u32 = if cfg!(target_os = "netbsd") { 5 } else { 0 };
@@ -303,8 +303,16 @@ impl Task {
 
     /// All devices, in the driver's order (LIST).
     #[must_use]
-    pub fn devices(&self) -> Option<&[DeviceEntry]> {
-        self.reply.as_ref().map(|r| r.devices.as_slice())
+    pub fn devices(&self) -> Option<Vec<DeviceEntry>> {
+        Some(self.listed()?.map(|device| device.to_entry()).collect())
+    }
+
+    /// All devices, in the driver's order, read from the reply one by one (LIST).
+    pub fn listed(&self) -> Option<impl Iterator<Item = Listed<'_>>> {
+        let reply = self.reply.as_ref()?;
+        // All of them were good when the reply came.
+        let devices = reply.list.into_iter().flat_map(|mode| reply.devices(mode));
+        Some(devices.filter_map(Result::ok))
     }
 
     /// Target types and their versions (LIST_VERSIONS, GET_TARGET_VERSION).

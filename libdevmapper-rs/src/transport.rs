@@ -35,6 +35,7 @@ pub enum Failure {
 /// A way to an engine. Requests run in parallel: one that blocks for hours must not stop the others.
 pub trait Transport: Debug + Send + Sync {
     /// Sends a request and overwrites `buffer` with the reply. `nr` is the command's number in `linux/dm-ioctl.h`.
+    /// After success nothing behind the reply's `data_size` was written, unless the reply did not fit (`BUFFER_FULL`).
     ///
     /// # Errors
     /// The driver's errno, or [`Failure::Broken`].

@@ -5,9 +5,9 @@ use std::mem::offset_of;
 use std::ptr;
 
 use dm_abi::ioctl::reply::{NameEntry, write_names};
-use libdevmapper::task::DeviceEntry;
+use libdevmapper::task::Listed;
 
-use super::owned::lend;
+use super::owned::Owned;
 use super::{dm_task, read};
 use crate::list::{self, dm_list};
 
@@ -58,22 +58,22 @@ fn c_part(text: &[u8]) -> &[u8] {
 
 /// The driver's records with unmangled names. What follows a name is behind the name as it is here, so that clients who
 /// look for it there find it.
-fn records(devices: &[DeviceEntry]) -> Vec<u8> {
+fn records(devices: &[Listed<'_>]) -> Owned {
     let entries = devices.iter().map(|device| NameEntry {
         dev: device.dev.encode(),
         name: c_part(&device.name),
         event_nr: device.event_nr.unwrap_or(0),
         uuid: device.uuid.as_ref().map(|uuid| c_part(uuid)),
     });
-    let text = |device: &DeviceEntry| device.name.len() + device.uuid.as_ref().map_or(0, |uuid| uuid.len());
-    let mut area = vec![0; size_of::<dm_names>() + devices.iter().map(|device| text(device) + 64).sum::<usize>()];
-    write_names(&mut area, entries);
-    area
+    // An empty list is read as a record of the device number 0.
+    let size = entries.clone().map(|entry| entry.size()).sum::<usize>().max(size_of::<dm_names>());
+    Owned::filled(size, |area| {
+        write_names(area, entries);
+    })
 }
 
 /// One block from malloc: the head, the entries, their strings. NULL without memory.
-fn list_of(devices: &[DeviceEntry]) -> *mut dm_list {
-    let uuid = |device: &DeviceEntry| device.uuid.clone().unwrap_or_default();
+fn list_of(devices: &[Listed<'_>]) -> *mut dm_list {
     let strings: usize = devices
         .iter()
         .map(|device| device.name.len() + uuid(device).len() + 2)
@@ -110,12 +110,16 @@ fn list_of(devices: &[DeviceEntry]) -> *mut dm_list {
                 devno: libc::makedev(device.dev.major, device.dev.minor),
                 name: put(&device.name),
                 event_nr: device.event_nr.unwrap_or(0),
-                uuid: put(&uuid(device)),
+                uuid: put(uuid(device)),
             });
             list::add(head, &raw mut (*entry).list);
         }
     }
     head
+}
+
+fn uuid<'a>(device: &'a Listed<'_>) -> &'a [u8] {
+    device.uuid.as_deref().unwrap_or_default()
 }
 
 const fn size_of_val_of<T>(count: usize) -> usize {
@@ -140,18 +144,19 @@ c_api! {
     fn dm_task_get_names(dmt: *mut dm_task) -> *mut dm_names {
         // SAFETY: the caller passes a task.
         let Some(dmt) = (unsafe { read(dmt) }) else { return ptr::null_mut() };
-        let list = dmt.task.devices().map(records);
-        lend(&dmt.cache.names, list.as_deref())
+        let Some(devices) = dmt.task.listed() else { return ptr::null_mut() };
+        dmt.cache.names.get_or_init(|| records(&devices.collect::<Vec<_>>())).as_ptr()
     }
 
     /// A list of devices for C, which the caller destroys.
     fn dm_task_get_device_list(dmt: *mut dm_task, devs_list: *mut *mut dm_list, devs_features: *mut c_uint) -> c_int {
         // SAFETY: the caller passes a task.
-        let Some(devices) = (unsafe { read(dmt) }).and_then(|dmt| dmt.task.devices()) else { return 0 };
+        let Some(devices) = (unsafe { read(dmt) }).and_then(|dmt| dmt.task.listed()) else { return 0 };
         if devs_list.is_null() {
             return 0;
         }
-        let list = list_of(devices);
+        let devices: Vec<_> = devices.collect();
+        let list = list_of(&devices);
         if list.is_null() {
             return 0;
         }
@@ -195,13 +200,13 @@ mod tests {
 
     use super::*;
 
-    fn device(minor: u32, name: &str, uuid: &str) -> DeviceEntry {
-        DeviceEntry {
+    fn device<'a>(minor: u32, name: &'a str, uuid: &'a str) -> Listed<'a> {
+        Listed {
             dev: DevNo { major: 254, minor },
-            name: name.into(),
+            name: name.as_bytes().into(),
             raw_name: name.into(),
             event_nr: Some(minor + 10),
-            uuid: Some(uuid.into()),
+            uuid: Some(uuid.as_bytes().into()),
         }
     }
 
@@ -231,12 +236,12 @@ mod tests {
     #[test]
     fn records_of_unmangled_names() {
         let area = records(&[device(1, "b 1", "U-1"), device(2, "zz", "")]);
-        let entries: Vec<_> = dm_abi::ioctl::reply::read_names(&area).collect();
+        let entries: Vec<_> = dm_abi::ioctl::reply::read_names(area.bytes()).collect();
         assert_eq!(entries.len(), 2);
         assert_eq!(
             (entries[0].name, entries[0].event_nr, entries[0].uuid),
             (&b"b 1"[..], 11, Some(&b"U-1"[..]))
         );
-        assert!(records(&[]).iter().all(|&byte| byte == 0));
+        assert!(records(&[]).bytes().iter().all(|&byte| byte == 0));
     }
 }

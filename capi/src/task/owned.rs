@@ -13,12 +13,21 @@ pub(super) struct Owned(*mut [u64]);
 impl Owned {
     /// A copy of `bytes` with at least 8 zero bytes behind it.
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let words = bytes.chunks(8).map(|chunk| {
-            let mut word = [0; 8];
-            word.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
-            u64::from_ne_bytes(word)
-        });
-        Self(Box::into_raw(words.chain([0]).collect()))
+        Self::filled(bytes.len(), |area| area.copy_from_slice(bytes))
+    }
+
+    /// Zeros, of which `fill` gets the first `size`; at least 8 follow.
+    pub(super) fn filled(size: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut words = vec![0u64; size.div_ceil(8) + 1].into_boxed_slice();
+        // SAFETY: the words are at least `size` bytes, any bytes are words, and nothing else uses them meanwhile.
+        fill(unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size) });
+        Self(Box::into_raw(words))
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: the allocation is this long and lives as long as `self`; the tests do not write to it.
+        unsafe { std::slice::from_raw_parts(self.0.cast(), self.0.len() * 8) }
     }
 
     /// Where it begins.

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use bstr::BStr;
+use bstr::{BStr, ByteSlice};
 
 use crate::settings::Settings;
 use crate::task::{DevNo, READ_AHEAD_AUTO, READ_AHEAD_MINIMUM};
@@ -30,8 +30,9 @@ fn sysfs_file(settings: &Settings, dev: DevNo) -> Option<PathBuf> {
 #[must_use]
 pub fn get(settings: &Settings, name: &BStr, dev: DevNo) -> Option<u32> {
     if let Some(file) = sysfs_file(settings, dev)
-        && let Ok(text) = std::fs::read_to_string(&file)
+        && let Ok(text) = crate::files::read_attribute(&file)
     {
+        let text = text.to_str_lossy();
         let value = text.trim().parse::<u32>().ok().and_then(|kib| kib.checked_mul(2));
         if value.is_none() {
             crate::log_error!("Failed to read read-ahead from {}: \"{}\"", file.display(), text.trim());

@@ -189,8 +189,8 @@ impl Task {
         let mut list = Self::unprobed(&self.library, TaskType::List);
         list.run()?;
         let mut result = Ok(());
-        for entry in list.devices().unwrap_or_default() {
-            if let Err(error) = self.make_node(&entry.raw_name) {
+        for entry in list.listed().into_iter().flatten() {
+            if let Err(error) = self.make_node(entry.raw_name) {
                 result = Err(error);
             }
         }

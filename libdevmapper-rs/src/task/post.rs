@@ -36,13 +36,8 @@ impl Task {
             }
         }
         if kind == TaskType::List {
-            reply.devices = reply.raw_devices().collect();
-            for entry in &mut reply.devices {
-                entry.name = unmangled(&entry.raw_name, What::Name)?;
-                if let Some(uuid) = &mut entry.uuid {
-                    *uuid = unmangled(uuid, What::Uuid)?;
-                }
-            }
+            reply.devices(mode).try_for_each(|entry| entry.map(drop))?;
+            reply.list = Some(mode);
         }
         if kind.returns_targets() {
             self.targets = reply.targets();

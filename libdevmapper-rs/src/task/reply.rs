@@ -1,9 +1,13 @@
 //! What a reply says, as values.
 
+use std::borrow::Cow;
+
 use bstr::{BStr, BString, ByteSlice};
 use dm_abi::ioctl::{HEADER_SIZE, Header, flag, reply};
 
 use super::{DevNo, Target};
+use crate::error::Result;
+use crate::mangle::{Mode, What, unmangle};
 use crate::wiped::Wiped;
 
 /// The state of a device.
@@ -35,6 +39,21 @@ pub struct Info {
     pub internal_suspend: bool,
 }
 
+/// A device of a list in the reply, see [`DeviceEntry`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// Its number.
+    pub dev: DevNo,
+    /// Its name, unmangled unless the mode is `none`.
+    pub name: Cow<'a, [u8]>,
+    /// Its name as the driver has it.
+    pub raw_name: &'a BStr,
+    /// Number of its last event; `None` from a driver that does not say.
+    pub event_nr: Option<u32>,
+    /// Its uuid, empty when it has none; `None` when uuids were not asked for.
+    pub uuid: Option<Cow<'a, [u8]>>,
+}
+
 /// A device of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceEntry {
@@ -48,6 +67,20 @@ pub struct DeviceEntry {
     pub event_nr: Option<u32>,
     /// Its uuid, empty when it has none; `None` when uuids were not asked for.
     pub uuid: Option<BString>,
+}
+
+impl Listed<'_> {
+    /// With copies of the strings.
+    #[must_use]
+    pub fn to_entry(&self) -> DeviceEntry {
+        DeviceEntry {
+            dev: self.dev,
+            name: self.name.as_ref().into(),
+            raw_name: self.raw_name.into(),
+            event_nr: self.event_nr,
+            uuid: self.uuid.as_ref().map(|uuid| uuid.as_ref().into()),
+        }
+    }
 }
 
 /// A target type.
@@ -67,7 +100,8 @@ pub(super) struct Reply {
     pub(super) name: BString,
     pub(super) raw_name: BString,
     pub(super) uuid: BString,
-    pub(super) devices: Vec<DeviceEntry>,
+    /// How the names of a list are unmangled; `None` where the reply is no list.
+    pub(super) list: Option<Mode>,
 }
 
 impl Reply {
@@ -79,10 +113,18 @@ impl Reply {
             name: raw_name.clone(),
             raw_name,
             uuid: header.uuid().into(),
-            devices: Vec::new(),
+            list: None,
             header,
             buffer,
         })
+    }
+
+    /// Spares the wiping of bytes that neither the request of `sent` bytes nor the reply reached. A reply that did not fit
+    /// does not tell how far it came.
+    pub(super) fn wrote_only_itself(&mut self, sent: usize) {
+        if let (Ok(size), false) = (usize::try_from(self.header.data_size), self.has(flag::BUFFER_FULL)) {
+            self.buffer.wrote_only(sent.max(size));
+        }
     }
 
     /// The bytes behind the header.
@@ -150,16 +192,19 @@ impl Reply {
             .collect()
     }
 
-    /// Entries of a list, with names as the driver has them.
-    pub(super) fn raw_devices(&self) -> impl Iterator<Item = DeviceEntry> + '_ {
+    /// Entries of a list, with names unmangled in this mode.
+    pub(super) fn devices(&self, mode: Mode) -> impl Iterator<Item = Result<Listed<'_>>> {
         // Drivers before 4.38 put nothing behind the name, where the next record then is.
         let has_extension = self.header.version >= [4, 38, 0];
-        reply::read_names(self.payload()).map(move |entry| DeviceEntry {
-            dev: DevNo::decode(entry.dev),
-            name: entry.name.into(),
-            raw_name: entry.name.into(),
-            event_nr: has_extension.then_some(entry.event_nr),
-            uuid: entry.uuid.filter(|_| has_extension).map(BString::from),
+        reply::read_names(self.payload()).map(move |entry| {
+            let uuid = entry.uuid.filter(|_| has_extension);
+            Ok(Listed {
+                dev: DevNo::decode(entry.dev),
+                name: unmangle(entry.name, What::Name, mode)?,
+                raw_name: entry.name.into(),
+                event_nr: has_extension.then_some(entry.event_nr),
+                uuid: uuid.map(|uuid| unmangle(uuid, What::Uuid, mode)).transpose()?,
+            })
         })
     }
 

@@ -165,13 +165,13 @@ impl Task {
         Ok(flags)
     }
 
-    /// Builds the whole buffer, `growth` times doubled.
+    /// Builds the whole buffer, `growth` times doubled, and tells how many bytes at its start are the request.
     pub(super) fn build_request(
         &mut self,
         kind: TaskType,
         dm_major: Option<u32>,
         growth: u32,
-    ) -> Result<(Header, Wiped)> {
+    ) -> Result<(Header, (Wiped, usize))> {
         if let Some(conflict) = self.conflict() {
             return Err(refuse(conflict));
         }
@@ -205,7 +205,7 @@ impl Task {
         {
             return Err(refuse("Device UUID too long."));
         }
-        let mut buffer = Wiped::new(vec![0; size as usize]);
+        let mut buffer = Wiped::zeros(&self.library.spare, size as usize);
         let written = header.write(&mut buffer);
         match buffer
             .get_mut(HEADER_SIZE..)
@@ -214,7 +214,7 @@ impl Task {
             Some(room) if written => room.copy_from_slice(&payload),
             _ => return Err(refuse("Internal error: short request buffer")),
         }
-        Ok((header, buffer))
+        Ok((header, (buffer, HEADER_SIZE + payload.len())))
     }
 
     /// One debug line about the request.

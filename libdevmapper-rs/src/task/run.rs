@@ -78,7 +78,7 @@ impl Task {
     fn exchange(&mut self, kind: TaskType, transport: &dyn Transport) -> Result<Reply> {
         loop {
             let growth = self.library.growth.load(Ordering::Relaxed);
-            let (header, buffer) = match self.build_request(kind, transport.dm_major(), growth) {
+            let (header, request) = match self.build_request(kind, transport.dm_major(), growth) {
                 Ok(built) => built,
                 Err(error) => {
                     crate::log_error!("Couldn't create ioctl argument.");
@@ -87,7 +87,7 @@ impl Task {
                 }
             };
             self.log_request(kind, &header);
-            let reply = self.send(kind, &header, buffer, transport)?;
+            let reply = self.send(kind, &header, request, transport)?;
             if !reply.has(flag::BUFFER_FULL) {
                 return Ok(reply);
             }
@@ -109,8 +109,14 @@ impl Task {
         }
     }
 
-    /// One ioctl, with the retries of REMOVE.
-    fn send(&mut self, kind: TaskType, header: &Header, mut buffer: Wiped, transport: &dyn Transport) -> Result<Reply> {
+    /// One ioctl, with the retries of REMOVE. The request is the first `sent` bytes of the buffer.
+    fn send(
+        &mut self,
+        kind: TaskType,
+        header: &Header,
+        (mut buffer, sent): (Wiped, usize),
+        transport: &dyn Transport,
+    ) -> Result<Reply> {
         let mut attempt = 0;
         let result = loop {
             let result = transport.ioctl(kind.command().number(), &mut buffer);
@@ -142,6 +148,9 @@ impl Task {
         };
         self.errno = errno.0;
         let mut reply = Reply::new(buffer).ok_or_else(|| Error::Invalid("short reply".into()))?;
+        if errno == Errno(0) && !self.options.secure_data {
+            reply.wrote_only_itself(sent);
+        }
         if errno == Errno(0) || self.expected_errno == Some(errno) {
             return Ok(reply);
         }

@@ -707,6 +707,6 @@ proptest::proptest! {
         task.set_name(b"x").unwrap();
         let _ = task.run();
         let _ = (task.info(), task.name_unmangled(), task.uuid_mangled(), task.deps(), task.target_versions());
-        let _ = (task.message_response(), task.devices().map(<[_]>::len), task.targets().len());
+        let _ = (task.message_response(), task.devices().map(|list| list.len()), task.targets().len());
     }
 }

@@ -89,7 +89,7 @@ fn control_number() -> Result<u64> {
         return Ok(libc::makedev(MISC_MAJOR, CONTROL_MINOR));
     }
     let number = |path: &str, section, name| {
-        let text = std::fs::read_to_string(path).map_err(|e| sys_error(Path::new(path), "fopen", e))?;
+        let text = crate::files::read_proc(Path::new(path)).map_err(|e| sys_error(Path::new(path), "fopen", e))?;
         find_number(&text, section, name).ok_or_else(|| {
             crate::log_error!("{path}: No entry for {name} found");
             Error::NotFound(format!("{name} in {path}"))
@@ -122,13 +122,13 @@ pub(super) fn find_number(text: &str, section: Option<&str>, name: &str) -> Opti
 
 /// The block major of device-mapper, from /proc/devices.
 pub(super) fn block_major() -> Option<u32> {
-    let text = std::fs::read_to_string("/proc/devices").ok()?;
+    let text = crate::files::read_proc(Path::new("/proc/devices")).ok()?;
     find_number(&text, Some("Block devices:"), "device-mapper")
 }
 
 /// Whether device-mapper is in this kernel and loaded.
 pub(super) fn kernel_has_dm() -> bool {
-    std::fs::read_to_string("/proc/misc").is_ok_and(|text| find_number(&text, None, "device-mapper").is_some())
+    crate::files::read_proc(Path::new("/proc/misc")).is_ok_and(|text| find_number(&text, None, "device-mapper").is_some())
 }
 
 fn make_node(dm_dir: &Path, node: &Path, number: u64) -> Result<()> {

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use dm_abi::errno::Errno;
-use dm_abi::ioctl::Command;
+use dm_abi::ioctl::{Command, Header};
 use nix::sys::socket::{MsgFlags, recv, send};
 use zeroize::Zeroizing;
 
@@ -373,8 +373,10 @@ impl Transport for Udmd {
         self.put_back(nr, stream);
         // A failed request brings the version back, or nothing.
         let body = Zeroizing::new(body);
-        if let Some(start) = buffer.get_mut(..body.len()) {
-            start.copy_from_slice(&body);
+        let size = Header::read(&body).and_then(|header| usize::try_from(header.data_size).ok());
+        let reply = body.get(..size.unwrap_or(usize::MAX)).unwrap_or(&body);
+        if let Some(start) = buffer.get_mut(..reply.len()) {
+            start.copy_from_slice(reply);
         }
         if errno == 0 {
             Ok(())
