@@ -89,8 +89,10 @@ fn kernel_name(settings: &Settings, dev: DevNo) -> Option<BString> {
     if let Ok(target) = std::fs::read_link(&link) {
         return target.file_name().map(|name| BString::from(name.as_bytes()));
     }
-    let is_it =
-        |path: &Path| crate::files::read_attribute(&path.join("dev")).is_ok_and(|text| text.trim_ascii() == dev.to_string().as_bytes());
+    let is_it = |path: &Path| {
+        crate::files::read_attribute(&path.join("dev"))
+            .is_ok_and(|text| text.trim_ascii() == dev.to_string().as_bytes())
+    };
     let children = |path: &Path| {
         std::fs::read_dir(path)
             .into_iter()

@@ -66,7 +66,11 @@ fn records(devices: &[Listed<'_>]) -> Owned {
         uuid: device.uuid.as_ref().map(|uuid| c_part(uuid)),
     });
     // An empty list is read as a record of the device number 0.
-    let size = entries.clone().map(|entry| entry.size()).sum::<usize>().max(size_of::<dm_names>());
+    let size = entries
+        .clone()
+        .map(|entry| entry.size())
+        .sum::<usize>()
+        .max(size_of::<dm_names>());
     Owned::filled(size, |area| {
         write_names(area, entries);
     })

@@ -75,7 +75,12 @@ pub(super) fn has_holders(library: &Arc<Library>, dev: DevNo) -> bool {
     let names = || {
         let mut task = Task::on(library, TaskType::List).ok()?;
         task.run().ok()?;
-        Some(task.devices()?.into_iter().map(|device| device.name).collect::<Vec<_>>())
+        Some(
+            task.devices()?
+                .into_iter()
+                .map(|device| device.name)
+                .collect::<Vec<_>>(),
+        )
     };
     let holds = |name: &BStr| {
         let mut task = Task::on(library, TaskType::Deps).ok()?;

@@ -128,7 +128,8 @@ pub(super) fn block_major() -> Option<u32> {
 
 /// Whether device-mapper is in this kernel and loaded.
 pub(super) fn kernel_has_dm() -> bool {
-    crate::files::read_proc(Path::new("/proc/misc")).is_ok_and(|text| find_number(&text, None, "device-mapper").is_some())
+    crate::files::read_proc(Path::new("/proc/misc"))
+        .is_ok_and(|text| find_number(&text, None, "device-mapper").is_some())
 }
 
 fn make_node(dm_dir: &Path, node: &Path, number: u64) -> Result<()> {
