@@ -7,7 +7,7 @@
 //! read|discard|zero DEV SECTOR SECTORS
 //! flush DEV
 //! status tN                    shows the status of the device's first segment
-//! settle tN                    waits until a merge is over, and shows the status
+//! settle tN                    waits until a merge is over or a mirror is in sync, and shows the status
 //! remove tN
 //! save NAME                    keeps the beginnings of the disks in files, without mapped devices
 //! restore NAME                 and takes them back
@@ -147,7 +147,7 @@ pub trait Machine {
         let _ = device;
         Err(NOT_HERE)
     }
-    /// The same when a merge is over.
+    /// The same when a merge is over, or a mirror in sync.
     fn settle(&mut self, device: u32) -> Result<String, i32> {
         let _ = device;
         Err(NOT_HERE)
@@ -586,6 +586,112 @@ pub fn exchange(chunk: u64, save: Option<&str>, open: &[&str]) -> Vec<Step> {
         steps.push(Step::Settle(2));
         all(&mut steps, &[2, 4]);
         steps.push(Step::Status(4));
+    }
+    steps.push(Step::End);
+    steps
+}
+
+/// Sectors of mirrors in scripts about them.
+const MIRROR_SECTORS: u64 = 384;
+
+/// A mirror of ram0 and t0, which is for ram1 or fails; a log is on ram2.
+fn mirror(region: u64, on_disk: bool, word: &str) -> String {
+    let log = if on_disk { "disk" } else { "core" };
+    let device = if on_disk { " 1:2" } else { "" };
+    let count = 1 + usize::from(on_disk) + usize::from(!word.is_empty());
+    format!("0 {MIRROR_SECTORS} mirror {log} {count}{device} {region}{word} 2 1:0 8 254:0 0")
+}
+
+/// A script about mirrors: t0 is a leg that fails at times, t1 the mirror.
+#[must_use]
+pub fn mirrors(seed: u64) -> Vec<Step> {
+    let mut random = Random(seed.wrapping_mul(7907));
+    let mut below = |limit: u64| random.below(limit);
+    let region = 2 << below(7);
+    let on_disk = seed.is_multiple_of(2);
+    let good = Step::Table(0, format!("0 {MIRROR_SECTORS} linear 1:1 16"));
+    let bad = Step::Table(0, format!("0 {MIRROR_SECTORS} error"));
+    let mut steps = vec![Step::Zero(Dev::Disk(2), 0, 8), good.clone()];
+    let first = if below(2) == 0 { " nosync" } else { "" };
+    steps.extend([Step::Table(1, mirror(region, on_disk, first)), Step::Settle(1)]);
+    let mut failing = false;
+    for _ in 0..50 {
+        let sector = below(MIRROR_SECTORS);
+        let sectors = 1 + below((MIRROR_SECTORS - sector).min(40));
+        let step = match below(16) {
+            0..6 => Step::Write(
+                Dev::Mapped(1),
+                sector,
+                sectors,
+                u32::try_from(below(256)).expect("small"),
+            ),
+            6..10 => Step::Read(Dev::Mapped(1), sector, sectors),
+            10 => Step::Flush(Dev::Mapped(1)),
+            11 => Step::Zero(Dev::Mapped(1), sector / 8 * 8, 8),
+            12 if failing => {
+                failing = false;
+                steps.extend([good.clone(), Step::Table(1, mirror(region, on_disk, ""))]);
+                Step::Settle(1)
+            }
+            12 => {
+                failing = true;
+                bad.clone()
+            }
+            13 if !failing => {
+                steps.push(Step::Table(1, mirror(region, on_disk, "")));
+                Step::Settle(1)
+            }
+            14 if !failing => {
+                steps.extend([Step::Remove(1), Step::Table(1, mirror(region, on_disk, ""))]);
+                Step::Settle(1)
+            }
+            _ => Step::Status(1),
+        };
+        steps.extend([step, Step::Status(1)]);
+    }
+    if failing {
+        steps.extend([good, Step::Table(1, mirror(region, on_disk, "")), Step::Settle(1)]);
+    }
+    steps.extend([Step::Remove(1), Step::Read(Dev::Disk(2), 0, 8)]);
+    steps.extend([0, 1].map(|disk| Step::Read(Dev::Disk(disk), 0, DISK_SECTORS)));
+    steps.push(Step::End);
+    steps
+}
+
+/// Makes a mirror whose second leg lacks some writes, and saves the disks; opens what is saved under other names.
+#[must_use]
+pub fn exchange_mirror(region: u64, save: Option<&str>, open: &[&str]) -> Vec<Step> {
+    let mut random = Random(region);
+    let mut below = |limit: u64| random.below(limit);
+    let good = Step::Table(0, format!("0 {MIRROR_SECTORS} linear 1:1 16"));
+    let mut writes = |steps: &mut Vec<Step>, count: u64| {
+        for _ in 0..count {
+            let sector = below(MIRROR_SECTORS - 8);
+            let seed = u32::try_from(below(256)).expect("small");
+            steps.push(Step::Write(Dev::Mapped(1), sector, 1 + below(8), seed));
+        }
+    };
+    let mut steps = Vec::new();
+    if let Some(name) = save {
+        steps.extend([Step::Zero(Dev::Disk(2), 0, 8), good.clone()]);
+        steps.extend([Step::Table(1, mirror(region, true, "")), Step::Settle(1)]);
+        writes(&mut steps, 5);
+        steps.push(Step::Table(0, format!("0 {MIRROR_SECTORS} error")));
+        writes(&mut steps, 4);
+        steps.extend([Step::Status(1), Step::Remove(1), Step::Read(Dev::Disk(2), 0, 8)]);
+        steps.push(Step::Save(name.into()));
+    }
+    for name in open {
+        steps.extend([
+            Step::Restore((*name).into()),
+            Step::Read(Dev::Disk(2), 0, 8),
+            good.clone(),
+        ]);
+        steps.extend([Step::Table(1, mirror(region, true, "")), Step::Settle(1)]);
+        writes(&mut steps, 5);
+        steps.push(Step::Read(Dev::Mapped(1), 0, MIRROR_SECTORS));
+        steps.extend([Step::Status(1), Step::Remove(1)]);
+        steps.extend([0, 1, 2].map(|disk| Step::Read(Dev::Disk(disk), 0, DISK_SECTORS)));
     }
     steps.push(Step::End);
     steps

@@ -6,6 +6,7 @@
 mod c_entries;
 mod config;
 mod control;
+mod mirror_log;
 mod plist;
 mod records;
 mod regex;
@@ -22,6 +23,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("c_entries", c_entries::run),
     ("config", config::run),
     ("control", control::run),
+    ("mirror_log", mirror_log::run),
     ("plist", plist::run),
     ("records", records::run),
     ("regex", regex::run),

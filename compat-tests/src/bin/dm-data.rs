@@ -120,7 +120,12 @@ impl Machine for Linux {
         for _ in 0..600 {
             let status = self.status(device)?;
             let words: Vec<&str> = status.split(['/', ' ']).collect();
-            if words.len() != 3 || words[0] == words[2] {
+            let settled = match words.as_slice() {
+                [used, _, metadata] => used == metadata,
+                ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
+                _ => true,
+            };
+            if settled {
                 return Ok(status);
             }
             std::thread::sleep(std::time::Duration::from_millis(100));

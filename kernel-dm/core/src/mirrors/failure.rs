@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
-use super::{Errors, Held, Leg, Mirror, release};
+use super::{Errors, Held, Leg, Mirror, Phase, release};
 use crate::io::Verb;
 use crate::machine::Action;
 
@@ -49,6 +49,7 @@ impl<C: Clone> Mirror<C> {
     pub(super) fn log_failed(&mut self, out: &mut Vec<Action<C>>) {
         let Some(log) = &mut self.log else { return };
         log.failed = true;
+        log.unknown |= self.phase != Phase::Running;
         let mut waiting = core::mem::take(&mut log.current);
         waiting.append(&mut log.next);
         self.event(out);

@@ -81,6 +81,8 @@ pub(super) struct DiskLog<C> {
     pub(super) next: Vec<u64>,
     /// It cannot be used.
     pub(super) failed: bool,
+    /// Nor is it known what it calls clean.
+    pub(super) unknown: bool,
 }
 
 impl<C> DiskLog<C> {
@@ -98,6 +100,7 @@ impl<C> DiskLog<C> {
             current: Vec::new(),
             next: Vec::new(),
             failed: false,
+            unknown: false,
         }
     }
 

@@ -12,7 +12,8 @@
 //!                            another table, since a mirror that starts again takes the first leg's data
 //! ```
 //! Whatever order a power cut leaves writes in, the log never calls a region clean whose legs can differ. A log that
-//! cannot be written therefore ends writes to clean regions: with handle_errors they are held, else they fail.
+//! cannot be written therefore ends writes to clean regions, and one that cannot be read ends all writes: with
+//! handle_errors they are held, else they fail.
 //! (Linux lets them go on without handle_errors.) A log in memory is made anew with each table.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

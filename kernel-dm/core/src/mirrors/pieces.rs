@@ -60,6 +60,10 @@ impl<C: Clone> Mirror<C> {
             region.waiting.push(held);
             return;
         }
+        if self.log.as_ref().is_some_and(|log| log.unknown) {
+            self.tidy(number);
+            return self.block(held, out);
+        }
         let range = (held.piece, held.first, held.first + held.sectors);
         if self.in_sync.get(number) {
             if let Some(log) = &mut self.log
