@@ -7,5 +7,6 @@ file	external/bsd/dm/sys/dm.c		dm
 file	external/bsd/dm/sys/dm_attach.c		dm
 file	external/bsd/dm/sys/dm_io.c		dm
 file	external/bsd/dm/sys/dm_ioctl.c		dm
+file	external/bsd/dm/sys/dm_own.c		dm
 file	external/bsd/dm/sys/dm_part.c		dm
 object	external/bsd/dm/engine/engine.o		dm

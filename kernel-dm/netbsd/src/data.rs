@@ -1,4 +1,4 @@
-//! The data path. None of it allocates; only [`dmrs_sync`] sleeps.
+//! The data path. None of it allocates; only [`dmrs_sync`] sleeps. What machines decide is in [`crate::own`].
 
 use alloc::sync::Arc;
 use core::ffi::{c_int, c_void};
@@ -15,7 +15,7 @@ use crate::hooks::{self, CBio, CPiece, Dev, Io, NO_BYTE};
 use crate::host::Handle;
 
 pub(crate) type Gate = Volume<Handle>;
-type LiveTable = Table<Handle>;
+pub(crate) type LiveTable = Table<Handle>;
 
 /// How deep [`dmrs_sync`] goes along a chain of devices on the stack of a kernel thread.
 const MAX_SYNC_DEPTH: u32 = 12;
@@ -51,7 +51,7 @@ pub(crate) unsafe fn wait(dev: *mut Dev, volume: *mut Gate, ready: impl Fn(&Gate
     }
 }
 
-fn bio_of(bio: &CBio) -> Bio {
+pub(crate) fn bio_of(bio: &CBio) -> Bio {
     Bio {
         op: match bio.op {
             0 => Op::Read,
@@ -66,7 +66,18 @@ fn bio_of(bio: &CBio) -> Bio {
     }
 }
 
-/// Starts a read or write: 1 when the device's gate is closed and the request was put away with `dmk_dev_hold` (then it is
+/// The number of an operation in C.
+pub(crate) fn op_number(op: Op) -> u32 {
+    match op {
+        Op::Read => 0,
+        Op::Write => 1,
+        Op::Flush => 2,
+        Op::Discard => 3,
+        Op::WriteZeroes => 4,
+    }
+}
+
+/// Starts a request: 1 when the device's gate is closed and the request was put away with `dmk_dev_hold` (then it is
 /// not the caller's any more), else 0. What it entered is in `table`, for [`dmrs_exit`]; null when it entered nothing.
 ///
 /// # Safety
@@ -118,11 +129,12 @@ pub unsafe extern "C" fn dmrs_start(
                 Verb::Zero if bio.op == Op::Read => hooks::dmk_io_zero(io, piece.offset, piece.sectors),
                 Verb::Zero => {}
                 Verb::Fail(errno) => hooks::dmk_io_fail(io, to_native(errno)),
-                // Tables that need a machine are refused as long as this host has none.
-                Verb::Ask | Verb::Again => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
+                Verb::Ask => hooks::dmk_io_ask(io, piece.offset, piece.sectors),
+                // Only machines say this.
+                Verb::Again => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
                 Verb::Remap { .. } => {
                     if let Some(piece) = c_piece(live, &piece) {
-                        hooks::dmk_io_piece(io, &raw const piece);
+                        let _ = hooks::dmk_io_piece(io, &raw const piece, ptr::null_mut());
                     }
                 }
             }
@@ -131,7 +143,8 @@ pub unsafe extern "C" fn dmrs_start(
     0
 }
 
-fn c_piece(table: &LiveTable, piece: &Piece) -> Option<CPiece> {
+/// A piece with [`Verb::Remap`] for C.
+pub(crate) fn c_piece(table: &LiveTable, piece: &Piece) -> Option<CPiece> {
     let Verb::Remap {
         component,
         sector,
@@ -141,10 +154,7 @@ fn c_piece(table: &LiveTable, piece: &Piece) -> Option<CPiece> {
     else {
         return None;
     };
-    let (part, minor) = match &table.components()[component as usize] {
-        Component::Host(opened) => (opened.handle.part(), 0),
-        Component::Mapped { dev, .. } => (ptr::null_mut(), dev.minor),
-    };
+    let (part, minor) = place(table.components().get(component as usize)?);
     Some(CPiece {
         offset: piece.offset,
         sectors: piece.sectors,
@@ -156,6 +166,14 @@ fn c_piece(table: &LiveTable, piece: &Piece) -> Option<CPiece> {
         minor,
         part,
     })
+}
+
+/// A component for C: a part, or the minor number of a mapped device.
+pub(crate) fn place(component: &Component<Handle>) -> (*mut hooks::Part, u32) {
+    match component {
+        Component::Host(opened) => (opened.handle.part(), 0),
+        Component::Mapped { dev, .. } => (ptr::null_mut(), dev.minor),
+    }
 }
 
 fn piece_of(piece: &CPiece) -> Piece {
@@ -234,6 +252,13 @@ unsafe fn sync(dev: *mut Dev, volume: *mut Gate, bio: &Bio, depth: u32) -> Resul
             Enter::Hold => unsafe { wait(dev, volume, |volume| !volume.is_closed())? },
         }
     };
+    if live.has_machines() {
+        // SAFETY: entered above, and not used after this; the device exists.
+        return unsafe {
+            dmrs_exit(dev, volume.cast(), Arc::into_raw(live).cast());
+            check(hooks::dmk_sync_io(dev, op_number(bio.op), bio.sector, bio.sectors))
+        };
+    }
     let mut result = Ok(());
     // SAFETY: it only returns a number.
     let now = unsafe { hooks::dmk_now_ms() };

@@ -20,6 +20,24 @@ pub(crate) struct Part {
     _opaque: [u8; 0],
 }
 
+/// A piece that a machine holds.
+#[repr(C)]
+pub(crate) struct HeldPiece {
+    _opaque: [u8; 0],
+}
+
+/// `struct dmk_held`: what is known about a [`HeldPiece`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct HeldInfo {
+    pub(crate) io: *mut Io,
+    pub(crate) table: *const c_void,
+    pub(crate) offset: u64,
+    pub(crate) sectors: u64,
+    pub(crate) op: u32,
+    pub(crate) pad: u32,
+}
+
 /// `struct dmk_part_info`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -121,7 +139,30 @@ unsafe extern "C" {
     pub(crate) fn dmk_part_dump(part: *mut Part, sector: u64, data: *mut c_void, length: usize) -> c_int;
 
     // Pieces of a request.
-    pub(crate) fn dmk_io_piece(io: *mut Io, piece: *const CPiece);
+    /// Starts a piece. `own`, if not null, comes back with `dmrs_own_done` when it is done; when there is no memory, the
+    /// request fails, and the answer is an error if there is an `own`, which then does not come back.
+    pub(crate) fn dmk_io_piece(io: *mut Io, piece: *const CPiece, own: *mut c_void) -> c_int;
+    /// A machine is to be asked about a piece: `dmrs_ask` comes from a thread.
+    pub(crate) fn dmk_io_ask(io: *mut Io, offset: u64, sectors: u64);
+    /// The request goes back to the gate when its pieces are done.
+    pub(crate) fn dmk_io_again(io: *mut Io);
     pub(crate) fn dmk_io_zero(io: *mut Io, offset: u64, sectors: u64);
     pub(crate) fn dmk_io_fail(io: *mut Io, error: c_int);
+
+    // Machines. Nothing here waits for I/O or a gate but dmk_sync_io; all may sleep for memory.
+    pub(crate) fn dmk_held_info(piece: *const HeldPiece, held: *mut HeldInfo);
+    /// Does the operation of a held piece at a component; `own` comes back.
+    pub(crate) fn dmk_held_send(piece: *mut HeldPiece, to: *const CPiece, own: *mut c_void);
+    /// The piece is not held any more, and done, but for what was started with `dmk_io_piece`.
+    pub(crate) fn dmk_held_put(piece: *mut HeldPiece);
+    /// An operation of a machine; `own` comes back, and the data stay until then.
+    pub(crate) fn dmk_own_io(own: *mut c_void, op: u32, to: *const CPiece, data: *mut u8);
+    /// Flushes or discards as a request like others; sleeps until it is complete.
+    pub(crate) fn dmk_sync_io(dev: *mut Dev, op: u32, sector: u64, sectors: u64) -> c_int;
+    /// A target raised an event on a device: the C half calls `dmrs_event` from a thread.
+    pub(crate) fn dmk_event(id: u64);
+    pub(crate) fn dmk_lock_new() -> *mut c_void;
+    pub(crate) fn dmk_lock_free(lock: *mut c_void);
+    pub(crate) fn dmk_lock_enter(lock: *mut c_void);
+    pub(crate) fn dmk_lock_exit(lock: *mut c_void);
 }

@@ -8,14 +8,16 @@ use core::ffi::c_int;
 
 use dm_abi::errno::Errno;
 use dm_core::host::{Adopted, DevNo, DevSpec, DeviceId, Found, Host, Limits, Opened};
+use dm_core::machine::{Action, Machines, SharedMachine, Wanted};
 use dm_core::table::TableError;
 use dm_core::volume::Volume;
 
 use crate::data::{self, Gate};
 use crate::errno::{check, from_native};
 use crate::hooks::{self, Dev, Part, PartInfo};
+use crate::own;
 
-/// An open component; closed when dropped, which may sleep: only control drops the last clone.
+/// An open component; closed when dropped, which may sleep: only control and threads of machines drop the last clone.
 #[derive(Debug)]
 pub(crate) struct Component {
     part: *mut Part,
@@ -63,6 +65,7 @@ pub(crate) struct Mapped {
 pub(crate) struct Kernel {
     devices: BTreeMap<DeviceId, Mapped>,
     components: BTreeMap<DevNo, Weak<Component>>,
+    machines: Machines<Handle>,
 }
 
 // SAFETY: its pointers are used under the control lock only, or lead to what has locks of its own.
@@ -100,6 +103,8 @@ fn number_of_path(path: &[u8]) -> Result<DevNo, Errno> {
 }
 
 impl Host for Kernel {
+    const MACHINES: bool = true;
+
     type Component = Handle;
 
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {
@@ -242,6 +247,14 @@ impl Host for Kernel {
     fn changed(&mut self) {
         // SAFETY: it may be called with the control lock held.
         unsafe { hooks::dmk_changed() }
+    }
+
+    fn machine(&mut self, wanted: Wanted<Handle>) -> Option<SharedMachine<Handle>> {
+        Some(self.machines.find(wanted, own::locked))
+    }
+
+    fn perform(&mut self, machine: &SharedMachine<Handle>, actions: Vec<Action<Handle>>) {
+        own::perform(machine, actions);
     }
 
     fn refused(&mut self, _: DeviceId, name: &[u8], error: &TableError) {

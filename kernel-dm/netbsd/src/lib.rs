@@ -5,6 +5,7 @@
 //! * [`control`]: requests of both protocols, with their waits.
 //! * [`host`]: what the engine asks of the kernel.
 //! * [`data`]: the data path.
+//! * [`own`]: machines of targets, their locks and their I/O.
 #![no_std]
 
 extern crate alloc;
@@ -14,5 +15,6 @@ mod data;
 mod errno;
 mod hooks;
 mod host;
+mod own;
 #[cfg(feature = "kernel")]
 mod runtime;

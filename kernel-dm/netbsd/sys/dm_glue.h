@@ -45,6 +45,7 @@ struct dmrs_bio {
 struct dm_dev;
 struct dm_io;
 struct dm_part;
+struct dm_piece;
 
 struct dmrs_piece {
 	uint64_t offset;		/* sectors from the request's first */
@@ -66,6 +67,16 @@ struct dmk_part_info {
 	uint8_t pad[2];
 };
 
+/* A piece that a machine of the engine holds. */
+struct dmk_held {
+	struct dm_io *io;
+	const void *table;		/* what the request entered */
+	uint64_t offset;
+	uint64_t sectors;
+	uint32_t op;
+	uint32_t pad;
+};
+
 void	dmrs_init(void);
 int	dmrs_fini(void);
 int	dmrs_ioctl(uint32_t, uint8_t *, size_t, int, size_t *);
@@ -77,6 +88,8 @@ int	dmrs_start(struct dm_dev *, void *, struct dm_io *, const struct dmrs_bio *,
 void	dmrs_delay_over(const void *, const struct dmrs_bio *, const struct dmrs_piece *);
 int	dmrs_piece_failed(const void *, const struct dmrs_bio *, const struct dmrs_piece *);
 void	dmrs_exit(struct dm_dev *, void *, const void *);
+void	dmrs_ask(struct dm_piece *, const void *, const struct dmrs_bio *, uint64_t, uint64_t);
+void	dmrs_own_done(void *, int);
 int	dmrs_sync(struct dm_dev *, void *, const struct dmrs_bio *);
 int	dmrs_dump(void *, uint64_t, uint64_t, void *);
 
@@ -113,7 +126,19 @@ void	dmk_part_close(struct dm_part *);
 int	dmk_part_flush(struct dm_part *);
 int	dmk_part_discard(struct dm_part *, uint64_t, uint64_t);
 int	dmk_part_dump(struct dm_part *, uint64_t, void *, size_t);
-void	dmk_io_piece(struct dm_io *, const struct dmrs_piece *);
+int	dmk_io_piece(struct dm_io *, const struct dmrs_piece *, void *);
+void	dmk_io_ask(struct dm_io *, uint64_t, uint64_t);
+void	dmk_io_again(struct dm_io *);
+void	dmk_held_info(const struct dm_piece *, struct dmk_held *);
+void	dmk_held_send(struct dm_piece *, const struct dmrs_piece *, void *);
+void	dmk_held_put(struct dm_piece *);
+void	dmk_own_io(void *, uint32_t, const struct dmrs_piece *, void *);
+int	dmk_sync_io(struct dm_dev *, uint32_t, uint64_t, uint64_t);
+void	dmk_event(uint64_t);
+void	*dmk_lock_new(void);
+void	dmk_lock_free(void *);
+void	dmk_lock_enter(void *);
+void	dmk_lock_exit(void *);
 void	dmk_io_zero(struct dm_io *, uint64_t, uint64_t);
 void	dmk_io_fail(struct dm_io *, int);
 
@@ -147,6 +172,33 @@ struct dm_part {
 	int p_mode;
 };
 
+/* A request under way. */
+struct dm_io {
+	TAILQ_ENTRY(dm_io) io_held;
+	struct buf *io_bp;
+	struct dm_dev *io_dev;
+	const void *io_table;		/* what the engine let it enter */
+	struct dmrs_bio io_bio;
+	volatile unsigned int io_pending;
+	volatile unsigned int io_error;
+	volatile unsigned int io_again;	/* it goes back to the gate when its pieces are done */
+	unsigned int io_depth;
+};
+
+/* A piece of one, or I/O of a machine of the engine. */
+struct dm_piece {
+	TAILQ_ENTRY(dm_piece) pc_link;	/* dm_work_lock */
+	struct dmrs_piece pc;
+	struct dm_io *pc_io;		/* NULL for a machine's own */
+	bool pc_counted;		/* the request is not complete before this is */
+	uint32_t pc_op;
+	struct buf *pc_buf;		/* NULL while a machine is to be asked, or holds it */
+	void *pc_copy;			/* changed copy of what is written */
+	void *pc_own;			/* the engine's: a machine wants to know of the end */
+	int pc_error;
+	uint64_t pc_due;		/* milliseconds */
+};
+
 extern kmutex_t dm_devs_lock;
 extern const struct bdevsw dm_bdevsw;
 extern const struct cdevsw dm_cdevsw;
@@ -155,6 +207,18 @@ void	dm_io_init(void);
 int	dm_io_start_worker(void);
 void	dm_io_fini(void);
 void	dm_io_forget(struct dm_dev *);
+void	dm_io_put(struct dm_io *);
+void	dm_start(struct dm_dev *, struct buf *, uint32_t, uint64_t, uint64_t, unsigned int);
+struct dm_piece *dm_piece_new(struct dm_io *, const struct dmrs_piece *, uint32_t, void *, bool);
+struct dm_piece *dm_piece_bare(struct dm_io *);
+void	dm_piece_start(struct dm_piece *, unsigned int);
+void	dm_piece_finish(struct dm_piece *, int);
+void	dm_piece_free(struct dm_piece *);
+void	dm_own_init(void);
+int	dm_own_start_workers(void);
+void	dm_own_fini(void);
+void	dm_machine_later(struct dm_piece *);
+void	dm_sync_later(struct dm_piece *);
 void	dm_strategy(struct buf *);
 struct dm_dev *dm_lookup(dev_t);
 int	dm_disk_ioctl(struct dm_dev *, dev_t, u_long, void *, int, struct lwp *);

@@ -45,6 +45,14 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
         suspend_under_io,
     ),
     ("tables are replaced under I/O", replace_under_io),
+    (
+        "suspend waits for a snapshot's copies, the module stays",
+        suspend_under_copies,
+    ),
+    (
+        "writes to an origin and its snapshots at the same time",
+        snapshots_under_io,
+    ),
     ("flushes reach every component, errors come back", flushes),
     ("discards reach the component", discards),
     (
@@ -335,6 +343,123 @@ fn suspend_under_io(machine: &Machine<'_>) -> Checked {
         second.join().expect("no panic")?;
         holds("the second write", &disk, 8, &pattern(8, 12))
     })
+}
+
+/// An origin with a snapshot of it, on two disks.
+fn snapshot(machine: &Machine<'_>, origin: u32, cow: u32, sectors: u64) -> Checked {
+    write(
+        &machine.disk(origin)?,
+        0,
+        &pattern(usize::try_from(sectors).expect("small"), 1),
+    )?;
+    write(&machine.disk(cow)?, 0, &[0; 4096])?;
+    let at = format!("/dev/ram{origin}");
+    machine.make("origin", &[(0, sectors, "snapshot-origin", &at)])?;
+    machine.make("snap", &[(0, sectors, "snapshot", &format!("{at} /dev/ram{cow} P 16"))])?;
+    Ok(())
+}
+
+fn suspend_under_copies(machine: &Machine<'_>) -> Checked {
+    const SECTORS: usize = 256;
+    snapshot(machine, 11, 12, SECTORS as u64)?;
+    let (origin, snap) = (machine.raw("origin")?, machine.raw("snap")?);
+    let store = machine.disk(12)?;
+    errno("stall", store.ioctl(RAM_STALL, &mut 1i32))?;
+    let (suspended, written) = (AtomicBool::new(false), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let result = write(&origin, 20, &pattern(8, 2));
+            written.store(true, Ordering::SeqCst);
+            result
+        });
+        until("a copy reaches the store", || {
+            let mut count = 0i32;
+            store.ioctl(RAM_STALLED, &mut count).is_ok() && count > 0
+        })?;
+        let suspend = scope.spawn(|| {
+            let result = machine.ask(
+                Request::new(nr::DEV_SUSPEND, HEADER)
+                    .name("origin")
+                    .flags(flag::SUSPEND),
+            );
+            suspended.store(true, Ordering::SeqCst);
+            errno("suspend", result).map(drop)
+        });
+        thread::sleep(Duration::from_millis(300));
+        let early = (suspended.load(Ordering::SeqCst), written.load(Ordering::SeqCst));
+        let unload = machine.rump.unload("dm");
+        errno("go on", store.ioctl(RAM_STALL, &mut 0i32))?;
+        same(
+            "suspended or written before the copy is in the store",
+            early,
+            (false, false),
+        )?;
+        refused("unload", unload, EBUSY)?;
+        suspend.join().expect("no panic")?;
+        first.join().expect("no panic")?;
+        errno("resume", machine.resume("origin"))
+    })?;
+    holds("the snapshot is as it was", &snap, 0, &pattern(SECTORS, 1))?;
+    let mut now = pattern(SECTORS, 1);
+    now[20 * 512..28 * 512].copy_from_slice(&pattern(8, 2));
+    holds("the origin is new", &origin, 0, &now)?;
+    // Its flush goes to the store.
+    let mut before = 0i32;
+    errno("count", store.ioctl(RAM_FLUSHES, &mut before))?;
+    errno("flush", snap.ioctl(DIOCCACHESYNC, &mut 1i32))?;
+    let mut after = 0i32;
+    errno("count", store.ioctl(RAM_FLUSHES, &mut after))?;
+    same("a flush of the store", after > before, true)
+}
+
+fn snapshots_under_io(machine: &Machine<'_>) -> Checked {
+    const SECTORS: usize = 2048;
+    snapshot(machine, 13, 14, SECTORS as u64)?;
+    let (origin, snap) = (machine.raw("origin")?, machine.raw("snap")?);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Each thread writes every fourth chunk of the origin, all over.
+        let writers: Vec<_> = (0..4u8)
+            .map(|thread| {
+                let origin = &origin;
+                scope.spawn(move || {
+                    for chunk in (usize::from(thread)..SECTORS / 16).step_by(4) {
+                        write(origin, chunk as u64 * 16, &pattern(16, 100 + thread))?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let reader = scope.spawn(|| {
+            let mut rounds = 0;
+            while !stop.load(Ordering::SeqCst) || rounds < 2 {
+                holds("the snapshot under I/O", &snap, 0, &pattern(SECTORS, 1))?;
+                rounds += 1;
+            }
+            Ok(())
+        });
+        let suspender = scope.spawn(|| {
+            while !stop.load(Ordering::SeqCst) {
+                for name in ["origin", "snap"] {
+                    let suspend = Request::new(nr::DEV_SUSPEND, HEADER).name(name).flags(flag::SUSPEND);
+                    errno("suspend", machine.ask(suspend))?;
+                    errno("resume", machine.resume(name))?;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            Ok(())
+        });
+        let mut results: Vec<Checked> = writers.into_iter().map(|w| w.join().expect("no panic")).collect();
+        stop.store(true, Ordering::SeqCst);
+        results.push(reader.join().expect("no panic"));
+        results.push(suspender.join().expect("no panic"));
+        results.into_iter().collect::<Checked>()
+    })?;
+    for chunk in 0..SECTORS / 16 {
+        let seed = 100 + u8::try_from(chunk % 4).expect("small");
+        holds("the origin", &origin, chunk as u64 * 16, &pattern(16, seed))?;
+    }
+    holds("the snapshot afterwards", &snap, 0, &pattern(SECTORS, 1))
 }
 
 fn replace_under_io(machine: &Machine<'_>) -> Checked {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use compat_tests::data::{self, DEVICES, Dev, Machine, SUBJECTS, Step};
+use compat_tests::data::{self, Dev, Machine, SUBJECTS, Step};
 use compat_tests::engine::{self, Engine};
 use compat_tests::requests::{HEADER, Request, answer, nr};
 use compat_tests::rump::{File, READ_WRITE, Rump, S_IFBLK, S_IFCHR, dev_number, linux_errno};
@@ -21,6 +21,11 @@ const NUMBERS: Numbers = Numbers {
     major: BLOCK,
     first_minor: 1,
 };
+
+/// Mapped devices of scripts.
+const DEVICES: u32 = 5;
+/// Flag of a status that does not wait for I/O.
+const NOFLUSH: u32 = 1 << 11;
 
 /// A sequence with the numbers of devices as NetBSD has them: 169:1 for 254:0.
 fn adapted(sequence: &Sequence) -> Sequence {
@@ -74,7 +79,7 @@ fn sequences(control: &File) -> (usize, Vec<String>) {
     let (mut compared, mut differences) = (0, Vec::new());
     for sequence in all.iter().map(adapted) {
         reset(control);
-        let expected = engine::answers_without_machines(&sequence, NUMBERS);
+        let expected = engine::answers(&sequence, NUMBERS);
         for (index, (request, (expected, reason))) in sequence.requests.iter().zip(&expected).enumerate() {
             let mut buffer = request.buffer.clone();
             let errno = control.dm_ioctl(request.nr, &mut buffer).err().map_or(0, linux_errno);
@@ -99,6 +104,8 @@ struct Kernel<'a> {
     rump: Rump,
     control: &'a File,
     devices: BTreeSet<u32>,
+    /// Where saved disks are.
+    directory: std::path::PathBuf,
 }
 
 impl Kernel<'_> {
@@ -192,6 +199,40 @@ impl Machine for Kernel<'_> {
         Ok(())
     }
 
+    fn status(&mut self, device: u32) -> Result<String, i32> {
+        let mut request = Request::new(nr::TABLE_STATUS, 4096)
+            .name(&format!("t{device}"))
+            .flags(NOFLUSH);
+        self.control
+            .dm_ioctl(request.nr, &mut request.buffer)
+            .map_err(linux_errno)?;
+        // Behind the header and one struct dm_target_spec.
+        let text = request.buffer.get(HEADER + 40..).unwrap_or_default();
+        let text: Vec<u8> = text.iter().copied().take_while(|&byte| byte != 0).collect();
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn settle(&mut self, device: u32) -> Result<String, i32> {
+        for _ in 0..600 {
+            let status = self.status(device)?;
+            let words: Vec<&str> = status.split(['/', ' ']).collect();
+            if words.len() != 3 || words[0] == words[2] {
+                return Ok(status);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Err(-1)
+    }
+
+    fn remove(&mut self, device: u32) -> Result<(), i32> {
+        self.devices.remove(&device);
+        self.ask(Request::new(nr::DEV_REMOVE, HEADER).name(&format!("t{device}")))
+    }
+
+    fn directory(&self) -> std::path::PathBuf {
+        self.directory.clone()
+    }
+
     fn reset(&mut self) -> Result<(), i32> {
         for device in std::mem::take(&mut self.devices).into_iter().rev() {
             self.ask(Request::new(nr::DEV_REMOVE, HEADER).name(&format!("t{device}")))?;
@@ -201,30 +242,35 @@ impl Machine for Kernel<'_> {
 }
 
 /// The scripts of tables and I/O: number of steps compared, and what differs.
-fn scripts(rump: Rump, control: &File) -> (usize, Vec<String>) {
+fn scripts(
+    rump: Rump,
+    control: &File,
+    directory: &std::path::Path,
+    scripts: impl Iterator<Item = (String, Vec<Step>)>,
+) -> (usize, Vec<String>) {
     let (mut steps, mut differences) = (0, Vec::new());
+    let (here, there) = (directory.join("here"), directory.join("sim"));
+    for directory in [&here, &there] {
+        std::fs::create_dir_all(directory).expect("a directory");
+    }
     let mut kernel = Kernel {
         rump,
         control,
         devices: BTreeSet::new(),
+        directory: here,
     };
-    for subject in SUBJECTS {
-        for seed in 0..8 {
-            let script = data::generated(subject, seed);
-            let mut sim = Engine::new();
-            for machine in [&mut sim as &mut dyn Machine, &mut kernel] {
-                data::fill(machine).expect("the disks are writable");
-            }
-            for (index, step) in script.iter().enumerate() {
-                let (expected, got) = (data::play(&mut sim, step), data::play(&mut kernel, step));
-                steps += 1;
-                if got != expected {
-                    differences.push(format!(
-                        "{subject} {seed} [{index}]: {step}\n   sim  {expected}\n   here {got}"
-                    ));
-                    let _ = data::play(&mut kernel, &Step::End);
-                    break;
-                }
+    for (name, script) in scripts {
+        let mut sim = Engine::in_directory(&there);
+        for machine in [&mut sim as &mut dyn Machine, &mut kernel] {
+            data::fill(machine).expect("the disks are writable");
+        }
+        for (index, step) in script.iter().enumerate() {
+            let (expected, got) = (data::play(&mut sim, step), data::play(&mut kernel, step));
+            steps += 1;
+            if got != expected {
+                differences.push(format!("{name} [{index}]: {step}\n   sim  {expected}\n   here {got}"));
+                let _ = data::play(&mut kernel, &Step::End);
+                break;
             }
         }
     }
@@ -264,9 +310,24 @@ fn main() {
         &format!("{count} requests answered as in the test host, which has the same targets"),
         differences,
     );
-    let (count, differences) = scripts(rump, &control);
+    let directory = std::env::temp_dir().join(format!("dm-rump.{}", std::process::id()));
+    let subjects = SUBJECTS
+        .into_iter()
+        .flat_map(|subject| (0..8).map(move |seed| (format!("{subject} {seed}"), data::generated(subject, seed))));
+    let (count, differences) = scripts(rump, &control, &directory, subjects);
     report(
         &format!("{count} steps of tables and I/O as in the test host"),
+        differences,
+    );
+    let snapshots = (0..24).map(|seed| (format!("snapshots {seed}"), data::snapshots(seed)));
+    let exchanges = [8, 16, 64, 256].map(|chunk| {
+        let name = format!("exchange-{chunk}");
+        (name.clone(), data::exchange(chunk, Some(&name), &[&name]))
+    });
+    let (count, differences) = scripts(rump, &control, &directory, snapshots.chain(exchanges));
+    let _ = std::fs::remove_dir_all(&directory);
+    report(
+        &format!("{count} steps of snapshots, their merges and stores as in the test host"),
         differences,
     );
     for (name, test) in driver::TESTS {
