@@ -4,11 +4,9 @@ use std::path::{Path, PathBuf};
 
 use dm_abi::errno::Errno;
 use dm_core::control::{Control, Outcome};
-use dm_core::host::{Adopted, DevNo, DevSpec, DeviceId, Found, Host, Limits};
+use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
-use dm_core::table::TableError;
-use dm_core::volume::Volume;
-use dm_sim::host::{Handle, MAJOR, Numbers};
+use dm_sim::host::{MAJOR, Numbers};
 use dm_sim::{Disk, SECTOR, Sim};
 
 use crate::data::{DISKS, Dev, Machine};
@@ -38,28 +36,12 @@ fn machine(numbers: Numbers) -> Sim {
 /// When a request waits for ever.
 #[must_use]
 pub fn answers(sequence: &Sequence, numbers: Numbers) -> Vec<(String, Option<String>)> {
-    ask(sequence, Control::new(machine(numbers)), |sim| sim)
-}
-
-/// As [`answers`], of a host that keeps no machines ([`Host::MACHINES`]).
-///
-/// # Panics
-/// When a request waits for ever.
-#[must_use]
-pub fn answers_without_machines(sequence: &Sequence, numbers: Numbers) -> Vec<(String, Option<String>)> {
-    ask(sequence, Control::new(Plain(machine(numbers))), |plain| &mut plain.0)
-}
-
-fn ask<H: Host>(
-    sequence: &Sequence,
-    mut control: Control<H>,
-    sim: impl Fn(&mut H) -> &mut Sim,
-) -> Vec<(String, Option<String>)> {
+    let mut control = Control::new(machine(numbers));
     sequence
         .requests
         .iter()
         .map(|request| {
-            let refusals = sim(control.host_mut()).refusals().len();
+            let refusals = control.host_mut().refusals().len();
             let mut buffer = request.buffer.clone();
             let mut outcome = control.request(request.nr, &mut buffer);
             let mut turns = 0;
@@ -69,71 +51,15 @@ fn ask<H: Host>(
                     Outcome::Wait(ticket, awaited) => {
                         turns += 1;
                         assert!(turns < 100, "{request:?} waits for ever for {awaited:?}");
-                        sim(control.host_mut()).run();
+                        control.host_mut().run();
                         outcome = control.proceed(ticket, Ok(()), &mut buffer);
                     }
                 }
             };
-            let reason = sim(control.host_mut()).refusals().get(refusals).cloned();
+            let reason = control.host_mut().refusals().get(refusals).cloned();
             (answer(result.err().map_or(0, |errno| errno.0), &buffer), reason)
         })
         .collect()
-}
-
-/// The simulator without machines.
-#[derive(Debug)]
-struct Plain(Sim);
-
-impl Host for Plain {
-    type Component = Handle;
-
-    fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {
-        self.0.open(spec, read_only)
-    }
-
-    fn create(&mut self, id: DeviceId, minor: Option<u32>) -> Result<DevNo, Errno> {
-        self.0.create(id, minor)
-    }
-
-    fn adopt(&mut self, adopted: &Adopted<'_>) -> Result<(), Errno> {
-        self.0.adopt(adopted)
-    }
-
-    fn remove(&mut self, id: DeviceId) -> Result<(), Errno> {
-        self.0.remove(id)
-    }
-
-    fn open_count(&mut self, id: DeviceId, wanted: bool) -> u32 {
-        self.0.open_count(id, wanted)
-    }
-
-    fn watch_close(&mut self, id: DeviceId, on: bool) {
-        self.0.watch_close(id, on);
-    }
-
-    fn named(&mut self, id: DeviceId, name: &[u8]) {
-        self.0.named(id, name);
-    }
-
-    fn configure(&mut self, id: DeviceId, limits: Option<Limits>) -> Result<(), Errno> {
-        self.0.configure(id, limits)
-    }
-
-    fn volume<R>(&mut self, id: DeviceId, f: impl FnOnce(&mut Volume<Handle>) -> R) -> R {
-        self.0.volume(id, f)
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.0.now_ms()
-    }
-
-    fn changed(&mut self) {
-        self.0.changed();
-    }
-
-    fn refused(&mut self, id: DeviceId, name: &[u8], error: &TableError) {
-        self.0.refused(id, name, error);
-    }
 }
 
 /// The engine in its test host.

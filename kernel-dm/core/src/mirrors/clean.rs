@@ -38,7 +38,9 @@ impl<C: Clone> Mirror<C> {
         let quiet = |region: &&u64| !self.regions.contains_key(region);
         let behind = self.dirty.range(self.hand..).filter(quiet);
         let before = self.dirty.range(..self.hand).filter(quiet);
-        let regions: BTreeSet<u64> = behind.chain(before).take(most).copied().collect();
+        // Not by collecting, which sorts with 4 KiB on the stack: a kernel thread has 16.
+        let mut regions = BTreeSet::new();
+        regions.extend(behind.chain(before).take(most).copied());
         let Some(&last) = regions.last() else { return };
         self.hand = last + 1;
         self.clean_all = false;

@@ -14,6 +14,7 @@
 //! A store belongs to the tables that name the same origin and the same device for the store. One of them owns it: the one
 //! that was resumed last, provided that the one before is suspended.
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -181,7 +182,8 @@ enum Job {
 #[derive(Debug)]
 pub struct Group<C> {
     members: BTreeMap<u64, Member<C>>,
-    stores: BTreeMap<u64, Store<C>>,
+    /// Boxed: they are large, and a kernel's stack is small.
+    stores: BTreeMap<u64, Box<Store<C>>>,
     operations: BTreeMap<u64, Operation>,
     jobs: BTreeMap<u64, Job>,
     next: u64,
@@ -312,17 +314,20 @@ impl<C: Clone> Group<C> {
             let store = self.find_store(cow.dev())?;
             member.store = Some(match store {
                 Some(store) => store,
-                None => {
-                    let store = self.number();
-                    let new = Store::new(&member.origin.1, cow, &member.shape);
-                    self.stores.insert(store, new);
-                    store
-                }
+                None => self.add_store(&member.origin.1, cow, &member.shape),
             });
         }
         self.members.insert(id, member);
         self.tell_origins();
         Ok(MemberId(id))
+    }
+
+    /// A new store.
+    #[inline(never)]
+    fn add_store(&mut self, origin: &Component<C>, cow: &Component<C>, shape: &Shape) -> u64 {
+        let number = self.number();
+        self.stores.insert(number, Box::new(Store::new(origin, cow, shape)));
+        number
     }
 
     /// The store on a device, if there is one that a further table may take over.
