@@ -6,6 +6,8 @@
 //! * each sector is whole, and a version that is not older than the last durable one; and it stays what it was read as
 //!   while the mirror is made whole again, and in the life after that.
 //!
+//! In half of the runs, operations of components fail now and then.
+//!
 //! `MIRROR_CUTS` sets the number of cuts (default 300), `MIRROR_SEED` the first seed.
 
 use std::collections::BTreeMap;
@@ -66,6 +68,7 @@ struct Run {
     next: u64,
     pending: BTreeMap<RequestId, Pending>,
     resync: usize,
+    faults: bool,
 }
 
 fn sector(number: u64) -> [u8; SECTOR] {
@@ -148,6 +151,7 @@ impl Run {
             next: 1000,
             pending: BTreeMap::new(),
             resync: 0,
+            faults: seed / 2 % 2 == 1,
         };
         // Without a log, nosync promises that the legs are the same.
         let words = if whole && run.random.next(2) == 0 {
@@ -221,8 +225,17 @@ impl Run {
         let done: Vec<RequestId> = self.pending.keys().copied().collect();
         for request in done {
             let Some(result) = self.sim.take(request) else { continue };
-            result.unwrap();
-            match self.pending.remove(&request).unwrap() {
+            assert!(self.faults || result.is_ok(), "{result:?}");
+            let pending = self.pending.remove(&request).unwrap();
+            if result.is_err() {
+                // It can be there all the same.
+                if let Pending::Write { first, count, .. } = pending {
+                    let all = &mut self.view[first..first + count];
+                    all.iter_mut().for_each(|versions| versions.busy = false);
+                }
+                continue;
+            }
+            match pending {
                 Pending::Write { first, count, fua } => {
                     for versions in &mut self.view[first..first + count] {
                         versions.acknowledged = versions.numbers.len() - 1;
@@ -252,6 +265,11 @@ impl Run {
             1 => {
                 let line = self.line("");
                 self.put(&line);
+            }
+            2..=4 if self.faults => {
+                let disk = u32::try_from(self.random.next(u64::from(self.legs) + 1)).unwrap();
+                let nth = self.random.next(12);
+                self.sim.disk_mut(dev(disk)).fail_operation(nth);
             }
             n if n < 90 && self.pending.len() < 6 => self.submit(),
             _ => {
@@ -301,6 +319,7 @@ impl Run {
         let mut disks = self.disks(&self.sim);
         let kind = self.random.next(4);
         for disk in &mut disks {
+            disk.heal();
             let random = &mut self.random;
             disk.cut_power_at(&mut |_, versions| match kind {
                 0 => 0,
@@ -362,15 +381,21 @@ impl Run {
 
     /// Everything ends well.
     fn finish(mut self) {
+        (0..=self.legs).for_each(|minor| self.sim.disk_mut(dev(minor)).heal());
+        self.sim.run();
+        let line = self.line("");
+        self.put(&line);
         self.sim.run();
         self.collect();
         assert!(self.pending.is_empty(), "requests hang");
-        let latest: Vec<u64> = self
-            .view
-            .iter()
-            .map(|versions| *versions.numbers.last().unwrap())
-            .collect();
-        assert_eq!(read(&mut self.sim, self.sectors), latest, "at the end");
+        let seen = read(&mut self.sim, self.sectors);
+        for (at, (number, versions)) in seen.iter().zip(&self.view).enumerate() {
+            let allowed = &versions.numbers[versions.acknowledged..];
+            assert!(
+                allowed.contains(number),
+                "at the end sector {at} is {number}, not one of {allowed:?}"
+            );
+        }
         self.sim.unload(M);
         assert_eq!(
             self.check_clean(&self.disks(&self.sim)) as u64,
