@@ -6,6 +6,7 @@
 mod c_entries;
 mod config;
 mod control;
+mod lines;
 mod mirror_log;
 mod plist;
 mod records;
@@ -13,6 +14,7 @@ mod regex;
 mod report;
 mod stats;
 mod status;
+mod store;
 mod table;
 
 /// A function that takes any bytes.
@@ -23,6 +25,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("c_entries", c_entries::run),
     ("config", config::run),
     ("control", control::run),
+    ("lines", lines::run),
     ("mirror_log", mirror_log::run),
     ("plist", plist::run),
     ("records", records::run),
@@ -30,6 +33,7 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("report", report::run),
     ("stats", stats::run),
     ("status", status::run),
+    ("store", store::run),
     ("table", table::run),
 ];
 
