@@ -146,17 +146,24 @@ pub unsafe fn destroy(pool: *mut dm_pool) {
     }
 }
 
-/// Gives a chain of chunks back to malloc.
+/// Gives a chain of chunks back to malloc, the oldest first: malloc gives memory back to the system when the last piece of
+/// it is free, and would do so for each chunk the other way round.
 ///
 /// # Safety
 /// The chain is NULL or made of chunks that nobody uses any more.
 unsafe fn free_chunks(mut chunk: *mut Chunk) {
-    while !chunk.is_null() {
-        // SAFETY: by contract.
-        unsafe {
-            let below = (*chunk).below;
-            libc::free(chunk.cast());
+    let mut older = ptr::null_mut::<Chunk>();
+    // SAFETY: by contract. First the links are turned round, then they are followed.
+    unsafe {
+        while !chunk.is_null() {
+            let below = std::mem::replace(&mut (*chunk).below, older);
+            older = chunk;
             chunk = below;
+        }
+        while !older.is_null() {
+            let newer = (*older).below;
+            libc::free(older.cast());
+            older = newer;
         }
     }
 }
