@@ -8,6 +8,8 @@
 //! flush DEV
 //! status tN                    shows the status of the device's first segment
 //! settle tN                    waits until a merge is over or a mirror is in sync, and shows the status
+//! suspend|resume tN
+//! message tN TEXT              shows the answer, if there is one
 //! remove tN
 //! save NAME                    keeps the beginnings of the disks in files, without mapped devices
 //! restore NAME                 and takes them back
@@ -50,6 +52,9 @@ pub enum Step {
     Flush(Dev),
     Status(u32),
     Settle(u32),
+    Suspend(u32),
+    Resume(u32),
+    Message(u32, String),
     Remove(u32),
     Save(String),
     Restore(String),
@@ -76,6 +81,9 @@ impl std::fmt::Display for Step {
             Step::Flush(dev) => write!(f, "flush {dev}"),
             Step::Status(device) => write!(f, "status t{device}"),
             Step::Settle(device) => write!(f, "settle t{device}"),
+            Step::Suspend(device) => write!(f, "suspend t{device}"),
+            Step::Resume(device) => write!(f, "resume t{device}"),
+            Step::Message(device, text) => write!(f, "message t{device} {text}"),
             Step::Remove(device) => write!(f, "remove t{device}"),
             Step::Save(name) => write!(f, "save {name}"),
             Step::Restore(name) => write!(f, "restore {name}"),
@@ -91,6 +99,10 @@ impl Step {
         if let Some(table) = line.strip_prefix("table t") {
             let (device, text) = table.split_once(' ')?;
             return Some(Step::Table(device.parse().ok()?, text.replace(';', "\n")));
+        }
+        if let Some(message) = line.strip_prefix("message t") {
+            let (device, text) = message.split_once(' ')?;
+            return Some(Step::Message(device.parse().ok()?, text.into()));
         }
         let words: Vec<&str> = line.split(' ').collect();
         let dev = |word: &str| match word.strip_prefix("ram") {
@@ -108,11 +120,13 @@ impl Step {
             ["discard", at, sector, sectors] => Step::Discard(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["zero", at, sector, sectors] => Step::Zero(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["flush", at] => Step::Flush(dev(at)?),
-            ["status" | "settle" | "remove", device] => {
+            ["status" | "settle" | "suspend" | "resume" | "remove", device] => {
                 let device = device.strip_prefix('t')?.parse().ok()?;
                 match words[0] {
                     "status" => Step::Status(device),
                     "settle" => Step::Settle(device),
+                    "suspend" => Step::Suspend(device),
+                    "resume" => Step::Resume(device),
                     _ => Step::Remove(device),
                 }
             }
@@ -150,6 +164,21 @@ pub trait Machine {
     /// The same when a merge is over, or a mirror in sync.
     fn settle(&mut self, device: u32) -> Result<String, i32> {
         let _ = device;
+        Err(NOT_HERE)
+    }
+    /// Suspends a device.
+    fn suspend(&mut self, device: u32) -> Result<(), i32> {
+        let _ = device;
+        Err(NOT_HERE)
+    }
+    /// Resumes it.
+    fn resume(&mut self, device: u32) -> Result<(), i32> {
+        let _ = device;
+        Err(NOT_HERE)
+    }
+    /// Sends a message to a device's first segment.
+    fn message(&mut self, device: u32, text: &str) -> Result<String, i32> {
+        let _ = (device, text);
         Err(NOT_HERE)
     }
     /// Removes a mapped device.
@@ -194,6 +223,13 @@ pub fn play(machine: &mut dyn Machine, step: &Step) -> String {
         Step::Zero(dev, sector, sectors) => machine.zero(*dev, *sector, *sectors),
         Step::Flush(dev) => machine.flush(*dev),
         Step::Remove(device) => machine.remove(*device),
+        Step::Suspend(device) => machine.suspend(*device),
+        Step::Resume(device) => machine.resume(*device),
+        Step::Message(device, text) => match machine.message(*device, text) {
+            Ok(answer) if answer.is_empty() => Ok(()),
+            Ok(answer) => return format!("answer {}", answer.trim_end().replace('\n', ";")),
+            Err(errno) => Err(errno),
+        },
         Step::Save(name) => save(machine, name),
         Step::Restore(name) => restore(machine, name),
         Step::Status(device) | Step::Settle(device) => {
@@ -261,10 +297,10 @@ fn checksums(data: &[u8]) -> String {
 }
 
 /// Numbers that are the same in every run (SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -273,7 +309,7 @@ impl Random {
     }
 
     /// A number below `limit`.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 }

@@ -6,6 +6,7 @@ use dm_abi::errno::Errno;
 use dm_core::control::{Control, Outcome};
 use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
+use dm_core::targets::Asked;
 use dm_sim::host::{MAJOR, Numbers};
 use dm_sim::{Disk, SECTOR, Sim};
 
@@ -68,6 +69,7 @@ pub struct Engine {
     sim: Sim,
     /// Mapped devices that exist.
     devices: Vec<u32>,
+    suspended: Vec<u32>,
     directory: PathBuf,
 }
 
@@ -97,6 +99,7 @@ impl Engine {
         Self {
             sim,
             devices: Vec::new(),
+            suspended: Vec::new(),
             directory: directory.into(),
         }
     }
@@ -183,6 +186,30 @@ impl Machine for Engine {
     fn settle(&mut self, device: u32) -> Result<String, i32> {
         self.sim.run();
         self.status(device)
+    }
+
+    fn suspend(&mut self, device: u32) -> Result<(), i32> {
+        self.suspended.push(device);
+        Ok(())
+    }
+
+    fn resume(&mut self, device: u32) -> Result<(), i32> {
+        let live = self.sim.device(self.id(device)).expect("it exists");
+        live.volume().table().ok_or(-1)?.can_resume().map_err(|_| -1)?;
+        self.suspended.retain(|&known| known != device);
+        Ok(())
+    }
+
+    fn message(&mut self, device: u32, text: &str) -> Result<String, i32> {
+        let asked = Asked {
+            suspended: self.suspended.contains(&device),
+        };
+        let device = self.sim.device(self.id(device)).expect("it exists");
+        let table = device.volume().table().ok_or(-1)?;
+        let mut reply = Vec::new();
+        table.message(0, text.as_bytes(), &asked, &mut reply).map_err(|_| -1)?;
+        self.sim.run();
+        Ok(String::from_utf8_lossy(&reply).into())
     }
 
     fn remove(&mut self, device: u32) -> Result<(), i32> {

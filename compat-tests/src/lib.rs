@@ -1,6 +1,7 @@
 //! Shared helpers of the comparison tests.
 
 pub mod data;
+pub mod data_targets;
 pub mod engine;
 pub mod library;
 pub mod matrix;

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use compat_tests::data::{self, SUBJECTS, Step, fill, generated, play};
+use compat_tests::data_targets;
 use compat_tests::engine::Engine;
 use compat_tests::oracle;
 
@@ -13,7 +14,7 @@ fn ask_linux(share: &Path, steps: &[Step]) -> Vec<String> {
     let lines: Vec<_> = steps.iter().map(Step::to_string).collect();
     std::fs::write(&file, lines.join("\n")).expect("written");
     let script = format!(
-        "modprobe -a dm-delay dm-flakey dm-mirror dm-zero && {} {} >{}/answers",
+        "modprobe -a dm-delay dm-flakey dm-mirror dm-zero dm-switch dm-unstripe dm-dust dm-crypt essiv ecb crypto_null sha256_generic && {} {} >{}/answers",
         oracle::program(env!("CARGO_BIN_EXE_dm-data")).display(),
         file.display(),
         share.display()
@@ -76,6 +77,18 @@ fn same_tables_and_writes_give_the_same_data() {
     }
     let (read, failed) = compare(&steps);
     assert!(read > 1000 && failed > 100, "{read} reads, {failed} failures");
+}
+
+#[test]
+fn each_side_reads_what_the_other_has_encrypted() {
+    let (read, failed) = compare(&data_targets::crypt());
+    assert!(read > 500 && failed > 10, "{read} reads, {failed} failures");
+}
+
+#[test]
+fn stripes_and_paths_are_the_same() {
+    let (read, failed) = compare(&data_targets::switch_and_unstriped());
+    assert!(read > 200 && failed > 5, "{read} reads, {failed} failures");
 }
 
 #[test]

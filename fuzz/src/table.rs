@@ -80,7 +80,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let again = build(printed.as_bytes()).unwrap_or_else(|| panic!("refuses what it printed: {printed}"));
     assert_eq!(print(&again), printed);
     assert_eq!(again.limits(), table.limits());
-    let _ = table.message(0, message, NOW, &mut Vec::new());
+    let asked = dm_core::targets::Asked { suspended: true };
+    let _ = table.message(0, message, &asked, &mut Vec::new());
 
     let mut requests = super::Reader(requests);
     for _ in 0..16 {

@@ -133,6 +133,26 @@ impl Machine for Linux {
         Err(-1)
     }
 
+    fn suspend(&mut self, device: u32) -> Result<(), i32> {
+        dmsetup(&["suspend", &format!("t{device}")], "")
+    }
+
+    fn resume(&mut self, device: u32) -> Result<(), i32> {
+        dmsetup(&["resume", &format!("t{device}")], "")
+    }
+
+    fn message(&mut self, device: u32, text: &str) -> Result<String, i32> {
+        let output = Command::new("dmsetup")
+            .args(["message", &format!("t{device}"), "0"])
+            .args(text.split(' '))
+            .output()
+            .expect("dmsetup starts");
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into()),
+            false => Err(-1),
+        }
+    }
+
     fn remove(&mut self, device: u32) -> Result<(), i32> {
         self.devices.retain(|&known| known != device);
         dmsetup(&["remove", &format!("t{device}")], "")

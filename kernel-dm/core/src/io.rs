@@ -62,6 +62,15 @@ pub enum Verb {
         /// The host changes one byte of the data in passing: of what is read, or of a copy of what is written.
         corrupt: Option<Corrupt>,
     },
+    /// As a plain remap, but the data are changed on their way, by [`crate::table::Table::transform`]: those of a read when
+    /// it is complete; those of a write in a copy, for the caller's must stay as they are. Zeroes ([`Op::WriteZeroes`]) are
+    /// written as data.
+    Transform {
+        /// Index into [`crate::table::Table::components`].
+        component: u32,
+        /// First sector on the component.
+        sector: u64,
+    },
     /// Reads give zeroes, writes succeed and are dropped.
     Zero,
     /// Succeeds without any work.

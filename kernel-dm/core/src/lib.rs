@@ -11,7 +11,10 @@
 
 extern crate alloc;
 
+#[cfg(feature = "crypt")]
+pub mod cipher;
 pub mod control;
+pub mod dust;
 pub mod host;
 pub mod io;
 pub mod machine;

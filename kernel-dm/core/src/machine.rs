@@ -17,6 +17,7 @@ use core::fmt;
 
 use dm_abi::errno::Errno;
 
+use crate::dust::Dust;
 use crate::host::{Component, DevNo, DeviceId};
 use crate::io::{Bio, Verb};
 use crate::mirrors::Mirror;
@@ -95,6 +96,8 @@ pub enum Machine<C> {
     Snapshots(Group<C>),
     /// A mirror, which one segment has for itself.
     Mirror(Box<Mirror<C>>),
+    /// Bad blocks, which one segment has for itself.
+    Dust(Box<Dust<C>>),
 }
 
 /// What a segment with a machine goes through, see the methods of [`crate::table::Table`] with the same names.
@@ -104,6 +107,8 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.done(token, result, out),
             Machine::Mirror(mirror) => mirror.done(token, result, out),
+            // It has no I/O of its own.
+            Machine::Dust(_) => {}
         }
     }
 
@@ -111,14 +116,14 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.load(id, out),
             // Its log may still change: the table that is live now has it.
-            Machine::Mirror(_) => {}
+            Machine::Mirror(_) | Machine::Dust(_) => {}
         }
     }
 
     pub(crate) fn loaded(&self, id: MemberId) -> Option<Result<(), Errno>> {
         match self {
             Machine::Snapshots(group) => group.loaded(id),
-            Machine::Mirror(_) => Some(Ok(())),
+            Machine::Mirror(_) | Machine::Dust(_) => Some(Ok(())),
         }
     }
 
@@ -135,12 +140,13 @@ impl<C: Clone> Machine<C> {
                 mirror.resume(holder, out);
                 Ok(())
             }
+            Machine::Dust(_) => Ok(()),
         }
     }
 
     pub(crate) fn opened(&mut self, out: &mut Vec<Action<C>>) {
         match self {
-            Machine::Snapshots(_) => {}
+            Machine::Snapshots(_) | Machine::Dust(_) => {}
             Machine::Mirror(mirror) => mirror.opened(out),
         }
     }
@@ -149,6 +155,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.suspend(id),
             Machine::Mirror(mirror) => mirror.suspend(out),
+            Machine::Dust(_) => {}
         }
     }
 
@@ -156,6 +163,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.suspended(id),
             Machine::Mirror(mirror) => mirror.is_quiet(),
+            Machine::Dust(_) => true,
         }
     }
 
@@ -166,6 +174,7 @@ impl<C: Clone> Machine<C> {
                 mirror.suspend(out);
                 mirror.is_quiet()
             }
+            Machine::Dust(_) => true,
         }
     }
 
@@ -173,6 +182,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.ask(id, piece, bio, out),
             Machine::Mirror(mirror) => mirror.ask(piece, bio, out),
+            Machine::Dust(dust) => dust.ask(piece, bio, out),
         }
     }
 }
@@ -182,13 +192,21 @@ impl<C> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.status(id, out),
             Machine::Mirror(mirror) => mirror.status(out),
+            Machine::Dust(dust) => dust.status(out),
+        }
+    }
+
+    pub(crate) fn message(&mut self, words: &[Vec<u8>], reply: &mut Vec<u8>) -> Result<(), Errno> {
+        match self {
+            Machine::Snapshots(_) | Machine::Mirror(_) => Err(Errno::EINVAL),
+            Machine::Dust(dust) => dust.message(words, reply),
         }
     }
 
     pub(crate) fn leave(&mut self, id: MemberId) {
         match self {
             Machine::Snapshots(group) => group.leave(id),
-            Machine::Mirror(_) => {}
+            Machine::Mirror(_) | Machine::Dust(_) => {}
         }
     }
 }

@@ -9,7 +9,8 @@ use dm_abi::errno::Errno;
 
 use crate::host::{Component, DevNo, DevSpec, Limits};
 use crate::io::{Bio, Op, Piece, Verb};
-use crate::targets::{DiscardRule, Target};
+use crate::targets::{Asked, Direction, DiscardRule, Target};
+use zeroize::Zeroize;
 
 mod build;
 mod index;
@@ -126,6 +127,7 @@ impl<C> Table<C> {
                 .components
                 .iter()
                 .map(Component::logical_block_size)
+                .chain(self.segments.iter().map(|segment| segment.target.block_size()))
                 .fold(512, u32::max),
             discard: self.segments.iter().all(|segment| self.accepts_discards(segment)),
         }
@@ -208,15 +210,56 @@ impl<C> Table<C> {
         segment.target.status(&|component| self.device(component), out)
     }
 
+    /// Appends the parameter text of a segment of this table for an exported state: building a table of it gives the same.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_saved(&self, segment: &Segment, out: &mut dyn fmt::Write) -> fmt::Result {
+        segment.target.save(&|component| self.device(component), out)
+    }
+
+    /// Whether a device can be resumed with this table.
+    ///
+    /// # Errors
+    /// What the resume then fails with: EAGAIN when a key is missing.
+    pub fn can_resume(&self) -> Result<(), Errno> {
+        self.segments.iter().try_for_each(|segment| segment.target.can_resume())
+    }
+
+    /// Changes data of a piece with [`Verb::Transform`], which begin `done` sectors into the piece.
+    ///
+    /// # Errors
+    /// EIO when that cannot be done; the piece then fails.
+    pub fn transform(
+        &self,
+        direction: Direction,
+        bio: &Bio,
+        piece: &Piece,
+        done: u64,
+        data: &mut [u8],
+    ) -> Result<(), Errno> {
+        let sector = bio
+            .sector
+            .checked_add(piece.offset)
+            .and_then(|sector| sector.checked_add(done));
+        let sector = sector.ok_or(Errno::EIO)?;
+        let segment = self.segment_at(sector).ok_or(Errno::EIO)?;
+        segment.target.transform(direction, sector - segment.start, data)
+    }
+
     /// Passes a message to the target at `sector`, and appends its answer, if it has one, to `reply`.
     ///
     /// # Errors
     /// EINVAL when no segment is there or its target does not know the message.
-    pub fn message(&self, sector: u64, text: &[u8], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
+    pub fn message(&self, sector: u64, text: &[u8], asked: &Asked, reply: &mut Vec<u8>) -> Result<(), Errno> {
         let segment = self.segment_at(sector).ok_or(Errno::EINVAL)?;
-        segment
-            .target
-            .message(&crate::targets::args::split(text), now_ms, reply)
+        let mut words = crate::targets::args::split(text);
+        let of_machine = self.machine_message(self.index.find(sector), &words, reply);
+        let result = of_machine.unwrap_or_else(|| segment.target.message(&words, asked, reply));
+        if segment.target.is_secret() {
+            words.zeroize();
+        }
+        result
     }
 }
 

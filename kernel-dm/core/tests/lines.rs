@@ -5,7 +5,7 @@ mod common;
 use common::table;
 use dm_abi::errno::Errno;
 use dm_core::table::Table;
-use dm_core::targets::TYPES;
+use dm_core::targets::{Asked, TYPES};
 use proptest::prelude::*;
 
 /// The table and status texts of a table's first segment.
@@ -63,6 +63,8 @@ fn versions_are_those_of_linux_6_12() {
             ("snapshot", [1, 16, 0]),
             ("unstriped", [1, 1, 0]),
             ("switch", [1, 1, 0]),
+            ("dust", [1, 0, 0]),
+            ("crypt", [1, 28, 0]),
         ]
     );
 }
@@ -198,7 +200,7 @@ fn no_target_knows_messages() {
         let mut reply = Vec::new();
         for (sector, text) in [(0, "hello"), (8, "hello"), (0, "")] {
             assert_eq!(
-                table.message(sector, text.as_bytes(), 0, &mut reply),
+                table.message(sector, text.as_bytes(), &Asked { suspended: true }, &mut reply),
                 Err(Errno::EINVAL)
             );
         }

@@ -130,8 +130,8 @@ pub unsafe extern "C" fn dmrs_start(
                 Verb::Zero => {}
                 Verb::Fail(errno) => hooks::dmk_io_fail(io, to_native(errno)),
                 Verb::Ask => hooks::dmk_io_ask(io, piece.offset, piece.sectors),
-                // Only machines say this.
-                Verb::Again => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
+                // Only machines, and targets that are not in this driver, say this.
+                Verb::Again | Verb::Transform { .. } => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
                 Verb::Remap { .. } => {
                     if let Some(piece) = c_piece(live, &piece) {
                         let _ = hooks::dmk_io_piece(io, &raw const piece, ptr::null_mut());
@@ -276,7 +276,7 @@ unsafe fn sync(dev: *mut Dev, volume: *mut Gate, bio: &Bio, depth: u32) -> Resul
 unsafe fn sync_piece(dev: *mut Dev, live: &LiveTable, bio: &Bio, piece: &Piece, depth: u32) -> Result<(), Errno> {
     let (component, sector) = match piece.verb {
         Verb::Fail(errno) => return Err(errno),
-        Verb::Ask | Verb::Again => return Err(Errno::EIO),
+        Verb::Ask | Verb::Again | Verb::Transform { .. } => return Err(Errno::EIO),
         Verb::Zero | Verb::Drop => return Ok(()),
         Verb::Remap {
             component,

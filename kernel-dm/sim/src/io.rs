@@ -8,6 +8,7 @@ use dm_abi::errno::Errno;
 use dm_core::host::{Component, DevNo, DeviceId, SharedTable};
 use dm_core::io::{Bio, Corrupt, Op, Piece, Verb};
 use dm_core::machine::{self, Action, PieceId, SharedMachine, Token};
+use dm_core::targets::Direction;
 use dm_core::volume::Enter;
 
 use crate::disk::SECTOR;
@@ -438,6 +439,30 @@ impl Sim {
             }
             Verb::Fail(errno) => self.piece_done(id, &piece, Err(errno)),
             Verb::Drop => self.piece_done(id, &piece, Ok(())),
+            Verb::Transform { component, sector } => {
+                let mut data = match bio.op {
+                    Op::WriteZeroes => vec![0; bytes(piece.sectors)],
+                    _ => data.to_vec(),
+                };
+                let op = if bio.op == Op::WriteZeroes { Op::Write } else { bio.op };
+                if op == Op::Write
+                    && let Err(errno) = table.transform(Direction::Write, &bio, &piece, 0, &mut data)
+                {
+                    return self.piece_done(id, &piece, Err(errno));
+                }
+                let bio = Bio {
+                    op,
+                    sector,
+                    sectors: piece.sectors,
+                    ..bio
+                };
+                match &table.components()[component as usize] {
+                    Component::Host(opened) => self.disk_io(id, &piece, opened.handle.dev(), bio, data),
+                    Component::Mapped { id: below, .. } => {
+                        self.start(*below, bio, data, Parent::Piece(id, piece));
+                    }
+                }
+            }
             Verb::Zero => {
                 if bio.op == Op::Read {
                     data.fill(0);
@@ -528,6 +553,12 @@ impl Sim {
                 if request.bio.op == Op::Read {
                     if let Verb::Remap { corrupt, .. } = piece.verb {
                         damage(&mut data, piece, corrupt);
+                    }
+                    if let Verb::Transform { .. } = piece.verb {
+                        let table = request.table.as_ref().expect("it was let in");
+                        if let Err(errno) = table.transform(Direction::Read, &request.bio, piece, 0, &mut data) {
+                            return self.piece_done(id, piece, Err(errno));
+                        }
                     }
                     let first = bytes(piece.offset);
                     request.data[first..first + data.len()].copy_from_slice(&data);

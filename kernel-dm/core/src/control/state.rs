@@ -20,7 +20,7 @@
 //!         u32          number of components, and for each:
 //!             u32 u32 u64 u32 u8   major, minor, sectors, logical block size, discard
 //!         u32          number of lines, and for each:
-//!             u64 u64 text text    start, length, target type, parameters as TABLE_STATUS prints them
+//!             u64 u64 text text    start, length, target type, parameters, most as TABLE_STATUS prints them
 //! u32          CRC-32 of all bytes before
 //! ```
 //! What targets count (phase of flakey, requests delayed) is not part of it and starts anew.
@@ -293,7 +293,7 @@ impl Writer {
         for segment in table.segments() {
             params.clear();
             // Writing into a String does not fail.
-            let _ = table.write_table(segment, &mut params);
+            let _ = table.write_saved(segment, &mut params);
             self.u64(segment.start);
             self.u64(segment.length);
             self.text(segment.target.name().as_bytes());

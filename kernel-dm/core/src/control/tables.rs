@@ -8,13 +8,14 @@ use dm_abi::errno::Errno;
 use dm_abi::ioctl::load::{LoadRecords, payload_message};
 use dm_abi::ioctl::reply::{self, StatusWriter, payload_area};
 use dm_abi::ioctl::{MAX_TARGETS, encode_dev, flag};
+use zeroize::Zeroizing;
 
 use super::call::{Call, Step};
 use super::registry::Graph;
 use super::{Control, MAX_DEPTH};
 use crate::host::{Component, DevSpec, DeviceId, Found, Host, SharedTable};
 use crate::table::{Line, MachineWork, Table, TableError};
-use crate::targets::args;
+use crate::targets::{Asked, args};
 
 impl<H: Host> Control<H> {
     pub(super) fn load(&mut self, call: &mut Call, buffer: &[u8]) -> Step<H::Component> {
@@ -172,6 +173,7 @@ impl<H: Host> Control<H> {
 
     /// A table becomes live on a device, or the device goes on.
     pub(super) fn start_table(&mut self, id: DeviceId, table: &SharedTable<H::Component>) -> Result<(), Errno> {
+        table.can_resume()?;
         if !table.has_machines() {
             return Ok(());
         }
@@ -266,14 +268,19 @@ impl<H: Host> Control<H> {
         let mut answer = Vec::new();
         {
             let (sector, text) = payload_message(buffer, call.header.data_start).map_err(|_| Errno::EINVAL)?;
-            let words = args::split(text);
+            let words = Zeroizing::new(args::split(text));
             match words.first().map(Vec::as_slice) {
                 None => return Err(Errno::EINVAL),
                 Some([b'@', ..]) => self.core_message(id, &words)?,
                 Some(_) => {
-                    let live = self.registry.get(id).and_then(|device| device.live.clone());
-                    let now_ms = self.host.now_ms();
-                    live.ok_or(Errno::EINVAL)?.message(sector, text, now_ms, &mut answer)?;
+                    let device = self.registry.get(id).ok_or(Errno::ENXIO)?;
+                    let live = device.live.clone().ok_or(Errno::EINVAL)?;
+                    let asked = Asked {
+                        suspended: device.suspended,
+                    };
+                    live.message(sector, text, &asked, &mut answer)?;
+                    // It may have changed what an exported state says.
+                    self.touched();
                 }
             }
         }

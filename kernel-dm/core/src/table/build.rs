@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
+use zeroize::Zeroize;
 
 use super::index::Index;
 use super::pieces::FlushStep;
@@ -36,6 +37,7 @@ pub(super) fn build<'l, C>(
     let mut misplaced = None;
     let mut end = 0;
     for (index, line) in lines.enumerate() {
+        let secret = TargetType::find(line.kind).is_some_and(|kind| kind.secret);
         let refuse = |refusal: Refusal| TableError {
             errno: refusal.errno,
             reason: format!(
@@ -44,7 +46,7 @@ pub(super) fn build<'l, C>(
                 line.start,
                 line.length,
                 String::from_utf8_lossy(line.kind),
-                String::from_utf8_lossy(line.params),
+                String::from_utf8_lossy(if secret { b"..." } else { line.params }),
                 refusal.reason
             ),
         };
@@ -100,10 +102,14 @@ fn build_segment<C>(
         return Err(Refusal::invalid("ends beyond the largest sector number"));
     }
     let kind = TargetType::find(line.kind).ok_or_else(|| Refusal::invalid("unknown target type"))?;
-    let words = args::split(line.params);
+    let mut words = args::split(line.params);
     let target = kind.parse(&Args::new(&words, line.length, now_ms), &mut |word| {
         components.get(word)
-    })?;
+    });
+    if kind.secret {
+        words.zeroize();
+    }
+    let target = target?;
     Ok(Segment {
         start: line.start,
         length: line.length,

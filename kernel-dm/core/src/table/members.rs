@@ -8,6 +8,7 @@ use core::fmt;
 use dm_abi::errno::Errno;
 
 use super::{Table, TableError};
+use crate::dust::Dust;
 use crate::host::DeviceId;
 use crate::io::{Bio, Piece, Verb};
 use crate::machine::{Action, Machine, PieceId, SharedMachine, Wanted};
@@ -64,6 +65,15 @@ impl<C: Clone> Table<C> {
                     })
                     .map_err(|refusal| refuse(refusal.errno, &refusal.reason))?;
                     let machine = find(Wanted::Own(Machine::Mirror(Box::new(mirror)))).ok_or_else(none)?;
+                    members[index] = Some(Member {
+                        machine,
+                        id: MemberId::ONLY,
+                    });
+                    continue;
+                }
+                Joins::Dust(line) => {
+                    let dust = Dust::new(line, component(line.component).1);
+                    let machine = find(Wanted::Own(Machine::Dust(Box::new(dust)))).ok_or_else(none)?;
                     members[index] = Some(Member {
                         machine,
                         id: MemberId::ONLY,
@@ -213,6 +223,21 @@ impl<C> Table<C> {
     #[must_use]
     pub fn has_machines(&self) -> bool {
         !self.members.is_empty()
+    }
+
+    /// Passes a message to the machine of segment number `index`; `None` when it has none.
+    pub(super) fn machine_message(
+        &self,
+        index: usize,
+        words: &[Vec<u8>],
+        reply: &mut Vec<u8>,
+    ) -> Option<Result<(), Errno>> {
+        let member = self.members.get(index)?.as_ref()?;
+        let mut result = Ok(());
+        member
+            .machine
+            .with(&mut |machine| result = machine.message(words, reply));
+        Some(result)
     }
 
     /// Prints the status of segment number `index` as its machine gives it; `None` when it has none.

@@ -23,7 +23,10 @@ use crate::io::{Op, Verb};
 use crate::snapshots::{Role, Shape};
 
 pub mod args;
+#[cfg(feature = "crypt")]
+mod crypt;
 mod delay;
+mod dust;
 mod error;
 mod flakey;
 mod linear;
@@ -36,7 +39,10 @@ mod zero;
 
 use args::{Args, Refusal};
 
+#[cfg(feature = "crypt")]
+pub use crypt::Crypt;
 pub use delay::Delay;
+pub use dust::Dust;
 pub use error::Error;
 pub use flakey::Flakey;
 pub use linear::Linear;
@@ -119,6 +125,22 @@ pub enum DiscardRule {
     Refuses,
 }
 
+/// Which way data go that a target changes on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the component.
+    Read,
+    /// To the component.
+    Write,
+}
+
+/// What a target knows about its device when a message comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The device is suspended.
+    pub suspended: bool,
+}
+
 /// How a segment joins a machine; components are indices.
 #[derive(Clone, Debug)]
 pub enum Joins {
@@ -126,6 +148,8 @@ pub enum Joins {
     Snapshots(JoinsSnapshots),
     /// One of its own, a mirror.
     Mirror(crate::mirrors::Line),
+    /// One of its own, bad blocks.
+    Dust(crate::dust::Line),
 }
 
 /// How a segment joins the machine of an origin and its snapshots; components are indices.
@@ -151,6 +175,8 @@ pub trait TargetKind: Sized + fmt::Debug {
     const VERSION: [u32; 3];
     /// Whether the type needs a host with machines, see [`TargetKind::joins`].
     const MACHINE: bool = false;
+    /// Whether its table lines and messages have secrets, which no log may have and which are wiped.
+    const SECRET: bool = false;
     /// How flushes are treated.
     const FLUSH: FlushRule = FlushRule::Components;
     /// How discards are treated.
@@ -167,6 +193,36 @@ pub trait TargetKind: Sized + fmt::Debug {
     /// # Errors
     /// Those of `out`.
     fn table(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result;
+
+    /// Prints words that [`TargetKind::parse`] makes the same target of, for an exported state.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn save(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
+        self.table(devices, out)
+    }
+
+    /// Whether a device with this segment can be resumed.
+    ///
+    /// # Errors
+    /// What the resume then fails with.
+    fn can_resume(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Changes the data of a piece of [`Verb::Transform`]; `first` is their first sector in the segment.
+    ///
+    /// # Errors
+    /// EIO when the target cannot do that.
+    fn transform(&self, direction: Direction, first: u64, data: &mut [u8]) -> Result<(), Errno> {
+        let _ = (direction, first, data);
+        Err(Errno::EIO)
+    }
+
+    /// Bytes that requests must be multiples of, at least 512.
+    fn block_size(&self) -> u32 {
+        512
+    }
 
     /// The next piece of a part: its length in sectors, at least 1 and at most [`Part::left`], and what to do.
     fn map(&self, part: &Part) -> (u64, Verb);
@@ -223,33 +279,34 @@ pub trait TargetKind: Sized + fmt::Debug {
     ///
     /// # Errors
     /// EINVAL for a message that the target does not know.
-    fn message(&self, words: &[Vec<u8>], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
-        let _ = (words, now_ms, reply);
+    fn message(&self, words: &[Vec<u8>], asked: &Asked, reply: &mut Vec<u8>) -> Result<(), Errno> {
+        let _ = (words, asked, reply);
         Err(Errno::EINVAL)
     }
 }
 
 /// Makes the enum of targets and the dispatch to them.
 macro_rules! targets {
-    ($($kind:ident: $stored:ty,)*) => {
+    ($($(#[$meta:meta])? $kind:ident: $stored:ty,)*) => {
         /// The target of one segment. Large ones lie in a box: a segment of the others is one cache line.
         #[derive(Debug)]
         pub enum Target {
-            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($stored),)*
+            $($(#[$meta])? #[doc = concat!("See [`", stringify!($kind), "`].")] $kind($stored),)*
         }
 
         /// The target types, in the order of a list of versions.
-        pub const TYPES: &[TargetType] = &[$(TargetType {
+        pub const TYPES: &[TargetType] = &[$($(#[$meta])? TargetType {
             name: $kind::NAME,
             version: $kind::VERSION,
             has_machine: $kind::MACHINE,
+            secret: $kind::SECRET,
             parse: |args, open| $kind::parse(args, open).map(|target| Target::$kind(target.into())),
         },)*];
 
         /// Evaluates `$body` with the target behind `$self`, and with its type.
         macro_rules! dispatch {
             ($this:expr, $target:ident => $body:expr) => {
-                match $this { $(Target::$kind($target) => $body,)* }
+                match $this { $($(#[$meta])? Target::$kind($target) => $body,)* }
             };
         }
 
@@ -257,13 +314,13 @@ macro_rules! targets {
             /// The type's name.
             #[must_use]
             pub fn name(&self) -> &'static str {
-                match self { $(Target::$kind(_) => $kind::NAME,)* }
+                match self { $($(#[$meta])? Target::$kind(_) => $kind::NAME,)* }
             }
 
             /// How flushes are treated.
             #[must_use]
             pub fn flush_rule(&self) -> FlushRule {
-                match self { $(Target::$kind(_) => $kind::FLUSH,)* }
+                match self { $($(#[$meta])? Target::$kind(_) => $kind::FLUSH,)* }
             }
 
             /// How discards are treated.
@@ -314,8 +371,30 @@ macro_rules! targets {
                 dispatch!(self, target => target.failed(component, sector, length))
             }
 
-            pub fn message(&self, words: &[Vec<u8>], now_ms: u64, reply: &mut Vec<u8>) -> Result<(), Errno> {
-                dispatch!(self, target => target.message(words, now_ms, reply))
+            pub fn message(&self, words: &[Vec<u8>], asked: &Asked, reply: &mut Vec<u8>) -> Result<(), Errno> {
+                dispatch!(self, target => target.message(words, asked, reply))
+            }
+
+            pub fn save(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
+                dispatch!(self, target => target.save(devices, out))
+            }
+
+            pub fn can_resume(&self) -> Result<(), Errno> {
+                dispatch!(self, target => target.can_resume())
+            }
+
+            pub fn transform(&self, direction: Direction, first: u64, data: &mut [u8]) -> Result<(), Errno> {
+                dispatch!(self, target => target.transform(direction, first, data))
+            }
+
+            #[must_use]
+            pub fn block_size(&self) -> u32 {
+                dispatch!(self, target => target.block_size())
+            }
+
+            #[must_use]
+            pub fn is_secret(&self) -> bool {
+                match self { $($(#[$meta])? Target::$kind(_) => $kind::SECRET,)* }
             }
         }
     };
@@ -330,6 +409,8 @@ pub struct TargetType {
     pub version: [u32; 3],
     /// It needs a host with machines.
     pub has_machine: bool,
+    /// Its parameters are no matter for a log.
+    pub secret: bool,
     parse: fn(&Args<'_>, Open<'_>) -> Result<Target, Refusal>,
 }
 
@@ -362,4 +443,7 @@ targets! {
     Snapshot: Snapshot,
     Unstriped: Unstriped,
     Switch: Box<Switch>,
+    Dust: Dust,
+    #[cfg(feature = "crypt")]
+    Crypt: Box<Crypt>,
 }

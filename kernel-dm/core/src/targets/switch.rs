@@ -14,10 +14,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use dm_abi::errno::Errno;
 
 use super::args::{self, Args, Refusal};
-use super::{Devices, Extent, Open, Part, TargetKind};
+use super::{Asked, Devices, Extent, Open, Part, TargetKind};
 use crate::io::Verb;
 
-/// See the module. At first all regions use the first device.
+/// See the module. At first the regions use the devices in turn.
 #[derive(Debug)]
 pub struct Switch {
     paths: Box<[Path]>,
@@ -45,7 +45,7 @@ struct Regions {
 }
 
 impl Regions {
-    /// Zeroes; `None` when there is no memory.
+    /// Each region uses the device whose number is the region's modulo theirs; `None` when there is no memory.
     fn new(count: u64, paths: u32) -> Option<Self> {
         let needed = u32::BITS - (paths - 1).leading_zeros();
         let bits = needed.max(1).next_power_of_two();
@@ -56,11 +56,16 @@ impl Regions {
         let mut words = Vec::new();
         words.try_reserve_exact(len).ok()?;
         words.resize_with(len, AtomicU64::default);
-        Some(Self {
+        let regions = Self {
             words: words.into_boxed_slice(),
             count,
             bits,
-        })
+        };
+        let numbers = (0..paths).cycle();
+        (0..count)
+            .zip(numbers)
+            .for_each(|(region, path)| regions.set(region, path));
+        Some(regions)
     }
 
     /// Index of a region's word, the shift of its entry there, and the entry's mask.
@@ -167,7 +172,7 @@ impl TargetKind for Switch {
         }
     }
 
-    fn message(&self, words: &[Vec<u8>], _: u64, _: &mut Vec<u8>) -> Result<(), Errno> {
+    fn message(&self, words: &[Vec<u8>], _: &Asked, _: &mut Vec<u8>) -> Result<(), Errno> {
         match words {
             [word, items @ ..] if word.eq_ignore_ascii_case(b"set_region_mappings") => {
                 self.set_mappings(items).ok_or(Errno::EINVAL)
@@ -291,7 +296,7 @@ mod tests {
             ("0:2 0:1 R2,2", false, "1201011202022222"),
         ] {
             let words = args::split(alloc::format!("set_region_mappings {items}").as_bytes());
-            let result = switch.message(&words, 0, &mut Vec::new());
+            let result = switch.message(&words, &Asked { suspended: false }, &mut Vec::new());
             assert_eq!(result.is_ok(), taken, "{items}");
             let shown: alloc::string::String = entries(&switch.regions)
                 .into_iter()

@@ -9,6 +9,7 @@ mod request;
 mod ring;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -56,6 +56,7 @@ impl Reactor {
         let data = if carries { frame.data + bytes(piece.offset) } else { 0 };
         match piece.verb {
             Verb::Ask => self.ask(index, piece),
+            Verb::Transform { component, .. } => self.transform(index, piece, component, data),
             Verb::Drop => self.piece_done(index, Ok(())),
             Verb::Again => {
                 self.frames[index].again = true;
@@ -187,8 +188,10 @@ impl Reactor {
 
     fn depth(&self, mut index: usize) -> usize {
         let mut depth = 1;
-        while let Origin::Frame(above, _) | Origin::Reported(above, _) | Origin::Sent(above, _) =
-            self.frames[index].origin
+        while let Origin::Frame(above, _)
+        | Origin::Reported(above, _)
+        | Origin::Sent(above, _)
+        | Origin::Transformed { above, .. } = self.frames[index].origin
         {
             index = above;
             depth += 1;

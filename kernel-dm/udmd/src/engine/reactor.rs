@@ -416,6 +416,9 @@ impl Reactor {
     /// A frame is complete, and perhaps those above it.
     fn finish(&mut self, mut index: usize) {
         loop {
+            if self.transformed(index) {
+                return;
+            }
             let frame = &mut self.frames[index];
             if frame.again {
                 return self.enter_again(index);
@@ -438,7 +441,7 @@ impl Reactor {
                     }
                     Some(above)
                 }
-                Origin::Reported(above, _) => Some(above),
+                Origin::Reported(above, _) | Origin::Transformed { above, .. } => Some(above),
                 Origin::Machine(_) | Origin::Sent(..) | Origin::Gone => None,
             };
             self.forget(index);
@@ -484,7 +487,7 @@ impl Reactor {
                 let result = frame.error.map_or(Ok(Vec::new()), Err);
                 return self.tell_machine(&own.machine, own.token, result);
             }
-            Origin::Channel { .. } | Origin::Frame(..) | Origin::Gone => {}
+            Origin::Channel { .. } | Origin::Frame(..) | Origin::Transformed { .. } | Origin::Gone => {}
         }
         if let Some(buffer) = frame.buffer {
             self.pool.give(buffer);

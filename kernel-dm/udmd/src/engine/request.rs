@@ -46,6 +46,8 @@ pub enum Origin {
     Sent(usize, Own),
     /// To a machine, whose own I/O it is.
     Machine(Own),
+    /// To the frame above, of which it is a piece whose data change on their way; sectors that are written of it.
+    Transformed { above: usize, piece: Piece, done: u64 },
     /// It has arrived.
     Gone,
 }
