@@ -260,7 +260,7 @@ fn release(queue: &mut Queue, machine: SharedMachine<Handle>, piece: PieceId, ve
             }
             Verb::Zero | Verb::Drop => {}
             Verb::Fail(errno) => result = Err(errno),
-            Verb::Ask => result = Err(Errno::EIO),
+            Verb::Ask | Verb::Transform { .. } => result = Err(Errno::EIO),
             Verb::Again => hooks::dmk_io_again(held.io),
         }
         if let Err(errno) = result {
