@@ -86,6 +86,12 @@ fn each_side_reads_what_the_other_has_encrypted() {
 }
 
 #[test]
+fn bad_blocks_are_the_same() {
+    let (read, failed) = compare(&data_targets::dust());
+    assert!(read > 500 && failed > 50, "{read} reads, {failed} failures");
+}
+
+#[test]
 fn stripes_and_paths_are_the_same() {
     let (read, failed) = compare(&data_targets::switch_and_unstriped());
     assert!(read > 200 && failed > 5, "{read} reads, {failed} failures");

@@ -46,7 +46,7 @@ impl<C> Dust<C> {
         }
     }
 
-    /// A piece arrives, in sectors of the segment. But for discards, it lies in one block.
+    /// A piece arrives, in sectors of the segment. The block of its first sector counts.
     pub(crate) fn ask(&mut self, piece: PieceId, bio: &Bio, out: &mut Vec<Action<C>>) {
         let sector = self.line.offset + bio.sector;
         let bad = match self.enabled {

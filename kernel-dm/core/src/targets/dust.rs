@@ -50,9 +50,11 @@ impl TargetKind for Dust {
 
     fn map(&self, part: &Part) -> (u64, Verb) {
         let block = self.0.block;
-        let in_block = block - (self.0.offset + part.next()) % block;
+        // As on Linux: cut where the segment's blocks end, though the list counts those of the component from its first
+        // sector on; the block of a piece's first sector counts.
+        let in_block = block - part.next() % block;
         match part.op {
-            // As on Linux: in one piece, for which its first block counts.
+            // In one piece.
             Op::Discard => (part.left(), Verb::Ask),
             _ => (part.left().min(in_block), Verb::Ask),
         }
