@@ -10,23 +10,24 @@ const ORIGIN: DevNo = DevNo { major: 1, minor: 0 };
 const COW: DevNo = DevNo { major: 1, minor: 1 };
 const ID: DeviceId = DeviceId(1);
 /// Lengths of the origin and the store's device in sectors.
-const SECTORS: u64 = 64;
-const COW_SECTORS: u64 = 160;
+const SECTORS: u8 = 64;
+const COW_SECTORS: u8 = 160;
 
-fn io(sim: &mut Sim, op: Op, sector: u64, data: Vec<u8>, sectors: u64) -> Result<Vec<u8>, Errno> {
+/// One logical block of `unit` sectors: the device takes no less.
+fn io(sim: &mut Sim, op: Op, (block, unit): (u8, u8), data: Vec<u8>) -> Result<Vec<u8>, Errno> {
     let bio = Bio {
         op,
-        sector,
-        sectors,
+        sector: u64::from(block) * u64::from(unit),
+        sectors: unit.into(),
         fua: false,
     };
     sim.io(ID, bio, data)
 }
 
-/// All sectors that can be read.
-fn view(sim: &mut Sim) -> Vec<Result<Vec<u8>, Errno>> {
-    (0..SECTORS)
-        .map(|sector| io(sim, Op::Read, sector, Vec::new(), 1))
+/// All blocks, as they can be read.
+fn view(sim: &mut Sim, unit: u8) -> Vec<Result<Vec<u8>, Errno>> {
+    (0..SECTORS / unit)
+        .map(|block| io(sim, Op::Read, (block, unit), Vec::new()))
         .collect()
 }
 
@@ -56,40 +57,45 @@ fn load(sim: &mut Sim, table: &str) -> Option<()> {
 pub(crate) fn run(bytes: &[u8]) {
     let mut reader = super::Reader(bytes);
     let (block, writes) = (reader.byte(), reader.byte() % 8);
-    let wrote: Vec<u64> = (0..writes).map(|_| u64::from(reader.byte()) % SECTORS).collect();
+    // A store's chunk is a logical block at least.
+    let (block_size, unit) = if block & 1 == 0 { (512, 1) } else { (4096, 8) };
+    let wrote: Vec<u8> = (0..writes).map(|_| reader.byte() % (SECTORS / unit)).collect();
 
     let mut sim = Sim::new();
-    let block_size = if block & 1 == 0 { 512 } else { 4096 };
-    sim.add_disk(1, 0, "/dev/origin", Disk::new(SECTORS));
-    sim.add_disk(1, 1, "/dev/cow", Disk::new(COW_SECTORS).with_block_size(block_size));
-    let mut data: Vec<u8> = (0..SECTORS as usize * SECTOR).map(|at| (at / SECTOR) as u8).collect();
+    sim.add_disk(1, 0, "/dev/origin", Disk::new(SECTORS.into()));
+    sim.add_disk(
+        1,
+        1,
+        "/dev/cow",
+        Disk::new(COW_SECTORS.into()).with_block_size(block_size),
+    );
+    let mut data: Vec<u8> = (0..SECTORS).flat_map(|sector| [sector; SECTOR]).collect();
     let disk = sim.disk_mut(ORIGIN);
-    disk.operate(Op::Write, true, 0, SECTORS, &mut data)
+    disk.operate(Op::Write, true, 0, SECTORS.into(), &mut data)
         .expect("a good disk");
-    let mut store = reader.take(COW_SECTORS as usize * SECTOR).to_vec();
-    store.resize(COW_SECTORS as usize * SECTOR, 0);
+    let mut store = reader.take(usize::from(COW_SECTORS) * SECTOR).to_vec();
+    store.resize(usize::from(COW_SECTORS) * SECTOR, 0);
     let disk = sim.disk_mut(COW);
-    disk.operate(Op::Write, true, 0, COW_SECTORS, &mut store)
+    disk.operate(Op::Write, true, 0, COW_SECTORS.into(), &mut store)
         .expect("a good disk");
 
-    let chunk = u32::from(block_size as u16) / 512;
-    let table = format!("0 {SECTORS} snapshot 1:0 1:1 P {chunk}");
+    let table = format!("0 {SECTORS} snapshot 1:0 1:1 P {unit}");
     if load(&mut sim, &table).is_none() {
         return;
     }
-    let first = view(&mut sim);
-    for (index, &sector) in wrote.iter().enumerate() {
-        let text = vec![0x80 | index as u8; SECTOR];
-        let done = io(&mut sim, Op::Write, sector, text.clone(), 1);
+    let first = view(&mut sim, unit);
+    for (text, &block) in (0x80..).zip(&wrote) {
+        let text = vec![text; usize::from(unit) * SECTOR];
+        let done = io(&mut sim, Op::Write, (block, unit), text.clone());
         if done.is_ok() && !status(&sim).starts_with(['I', 'O']) {
-            assert_eq!(io(&mut sim, Op::Read, sector, Vec::new(), 1), Ok(text));
+            assert_eq!(io(&mut sim, Op::Read, (block, unit), Vec::new()), Ok(text));
         }
     }
     let valid = !status(&sim).starts_with(['I', 'O']);
-    let shown = view(&mut sim);
+    let shown = view(&mut sim, unit);
     if valid {
-        for sector in (0..SECTORS).filter(|sector| !wrote.contains(sector)) {
-            assert_eq!(shown[sector as usize], first[sector as usize], "sector {sector}");
+        for block in (0..SECTORS / unit).filter(|block| !wrote.contains(block)) {
+            assert_eq!(shown[usize::from(block)], first[usize::from(block)], "block {block}");
         }
     }
     assert_eq!(sim.disk(ORIGIN).contents(), data, "the origin");
@@ -98,13 +104,13 @@ pub(crate) fn run(bytes: &[u8]) {
         return;
     }
     if valid {
-        assert_eq!(view(&mut sim), shown, "after the restart");
+        assert_eq!(view(&mut sim, unit), shown, "after the restart");
     }
     if load(&mut sim, &table.replace("snapshot", "snapshot-merge")).is_none() {
         return;
     }
     sim.run();
-    let merged = view(&mut sim);
+    let merged = view(&mut sim, unit);
     if valid && !status(&sim).starts_with(['I', 'M']) && shown.iter().all(Result::is_ok) {
         assert_eq!(merged, shown, "after the merge");
         assert_eq!(
