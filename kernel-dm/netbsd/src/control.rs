@@ -13,7 +13,7 @@ use dm_core::host::DeviceId;
 
 use crate::errno::to_native;
 use crate::hooks;
-use crate::host::{Kernel, Mapped};
+use crate::host::Kernel;
 
 /// The one control plane, between [`dmrs_init`] and [`dmrs_fini`].
 static CONTROL: AtomicPtr<Control<Kernel>> = AtomicPtr::new(ptr::null_mut());
@@ -30,57 +30,39 @@ fn locked<R>(f: impl FnOnce(&mut Control<Kernel>) -> R) -> R {
     }
 }
 
-/// What a request that waits does meanwhile, without the lock.
-enum Sleep {
-    None,
-    Drained(Mapped),
-    Changed(u64),
+/// One step of a request, and the count of changes before it: whatever makes the step worth trying again comes after, also
+/// from threads that do not take the lock.
+fn step(f: impl FnOnce(&mut Control<Kernel>) -> Outcome) -> (Outcome, u64) {
+    locked(|control| {
+        // SAFETY: it only returns a number.
+        let seen = unsafe { hooks::dmk_changes() };
+        (f(control), seen)
+    })
 }
 
-impl Sleep {
-    /// Looked up under the lock, so that no change is missed.
-    fn on(control: &Control<Kernel>, outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Wait(_, Awaited::Drained(id)) => control.host().mapped(*id).map_or(Sleep::None, Sleep::Drained),
-            // SAFETY: it only returns a number.
-            Outcome::Wait(_, Awaited::Changed) => Sleep::Changed(unsafe { hooks::dmk_changes() }),
-            // Filesystems are not frozen, no state outlives the module.
-            Outcome::Wait(_, Awaited::Freeze(_) | Awaited::Thaw(_) | Awaited::Save) | Outcome::Done(_) => Sleep::None,
-        }
-    }
-
-    fn sleep(self) -> Result<(), Errno> {
-        match self {
-            Sleep::None => Ok(()),
-            Sleep::Drained(mapped) => mapped.wait_drained(),
-            // SAFETY: no lock is held.
-            Sleep::Changed(seen) => crate::errno::check(unsafe { hooks::dmk_wait_changed(seen) }),
-        }
+/// Waits for what a request wants, or for anything else to change.
+fn sleep(awaited: Awaited, seen: u64) -> Result<(), Errno> {
+    match awaited {
+        // Devices that have drained count as changes, and a table whose machine is not quiet yet looks drained already.
+        // SAFETY: no lock is held.
+        Awaited::Drained(_) | Awaited::Changed => crate::errno::check(unsafe { hooks::dmk_wait_changed(seen) }),
+        // Filesystems are not frozen, no state outlives the module.
+        Awaited::Freeze(_) | Awaited::Thaw(_) | Awaited::Save => Ok(()),
     }
 }
 
 /// Carries out one request, waits included.
 fn run(number: u32, buffer: &mut [u8]) -> Result<usize, Errno> {
-    let step = |control: &mut Control<Kernel>, outcome: Outcome| {
-        let sleep = Sleep::on(control, &outcome);
-        (outcome, sleep)
-    };
-    let (mut outcome, mut sleep) = locked(|control| {
-        let outcome = control.request(number, buffer);
-        step(control, outcome)
-    });
+    let (mut outcome, mut seen) = step(|control| control.request(number, buffer));
     loop {
-        let ticket = match outcome {
+        let (ticket, awaited) = match outcome {
             Outcome::Done(result) => return result,
-            Outcome::Wait(ticket, _) => ticket,
+            Outcome::Wait(ticket, awaited) => (ticket, awaited),
         };
-        let slept = sleep.sleep();
-        (outcome, sleep) = locked(|control| {
-            let outcome = match slept {
-                Ok(()) => control.proceed(ticket, Ok(()), buffer),
-                Err(_) => control.cancel(ticket, buffer),
-            };
-            step(control, outcome)
+        let slept = sleep(awaited, seen);
+        (outcome, seen) = step(|control| match slept {
+            Ok(()) => control.proceed(ticket, Ok(()), buffer),
+            Err(_) => control.cancel(ticket, buffer),
         });
     }
 }

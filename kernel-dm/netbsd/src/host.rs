@@ -265,15 +265,3 @@ impl Host for Kernel {
         unsafe { hooks::dmk_log(text.as_ptr(), text.len()) }
     }
 }
-
-impl Mapped {
-    /// Waits until nothing is under way on a device whose gate is closed.
-    pub(crate) fn wait_drained(self) -> Result<(), Errno> {
-        // SAFETY: the device exists as long as a request of control waits for it.
-        unsafe {
-            data::wait(self.dev, self.volume, |volume| {
-                volume.is_drained() || !volume.is_closed()
-            })
-        }
-    }
-}

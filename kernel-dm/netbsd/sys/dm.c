@@ -9,7 +9,7 @@
  *   dm_devs_lock      the table of devices and who has them open; spins
  *   d_lock            a device's gate and what it tells of itself; spins
  *   dm_work_lock      (dm_io.c) what the worker is to do; spins
- *   dm_change_lock    the count of changes
+ *   dm_change_lock    the count of changes; spins, for devices that have drained count too
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -334,6 +334,7 @@ void
 dmk_dev_drained(struct dm_dev *dev)
 {
 	cv_broadcast(&dev->d_cv);
+	dmk_changed();
 }
 
 int
@@ -520,7 +521,7 @@ dm_init(void)
 	int error;
 
 	mutex_init(&dm_control_lock, MUTEX_DEFAULT, IPL_NONE);
-	mutex_init(&dm_change_lock, MUTEX_DEFAULT, IPL_NONE);
+	mutex_init(&dm_change_lock, MUTEX_DEFAULT, IPL_BIO);
 	mutex_init(&dm_devs_lock, MUTEX_DEFAULT, IPL_BIO);
 	cv_init(&dm_change_cv, "dmchange");
 	for (i = 0; i < DM_HASH; i++)

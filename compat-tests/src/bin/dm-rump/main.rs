@@ -209,14 +209,22 @@ impl Machine for Kernel<'_> {
         // Behind the header and one struct dm_target_spec.
         let text = request.buffer.get(HEADER + 40..).unwrap_or_default();
         let text: Vec<u8> = text.iter().copied().take_while(|&byte| byte != 0).collect();
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let text = String::from_utf8_lossy(&text).into_owned();
+        Ok((0..DEVICES).fold(text, |text, minor| {
+            text.replace(&format!("{BLOCK}:{}", minor + 1), &format!("254:{minor}"))
+        }))
     }
 
     fn settle(&mut self, device: u32) -> Result<String, i32> {
         for _ in 0..600 {
             let status = self.status(device)?;
             let words: Vec<&str> = status.split(['/', ' ']).collect();
-            if words.len() != 3 || words[0] == words[2] {
+            let settled = match words.as_slice() {
+                [used, _, metadata] => used == metadata,
+                ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
+                _ => true,
+            };
+            if settled {
                 return Ok(status);
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -325,9 +333,19 @@ fn main() {
         (name.clone(), data::exchange(chunk, Some(&name), &[&name]))
     });
     let (count, differences) = scripts(rump, &control, &directory, snapshots.chain(exchanges));
-    let _ = std::fs::remove_dir_all(&directory);
     report(
         &format!("{count} steps of snapshots, their merges and stores as in the test host"),
+        differences,
+    );
+    let mirrors = (0..16).map(|seed| (format!("mirrors {seed}"), data::mirrors(seed)));
+    let exchanges = [2, 8, 32, 128].map(|region| {
+        let name = format!("mirror-{region}");
+        (name.clone(), data::exchange_mirror(region, Some(&name), &[&name]))
+    });
+    let (count, differences) = scripts(rump, &control, &directory, mirrors.chain(exchanges));
+    let _ = std::fs::remove_dir_all(&directory);
+    report(
+        &format!("{count} steps of mirrors and their logs as in the test host"),
         differences,
     );
     for (name, test) in driver::TESTS {
