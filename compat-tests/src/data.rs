@@ -22,7 +22,7 @@ use std::fmt::Write as _;
 use dm_core::host::DevNo;
 use dm_core::io::Op;
 use dm_sim::model::{Down, Goal, Kind, Model, Segment, table_text};
-use dm_sim::{SECTOR, host::MAJOR};
+use dm_sim::{Random, SECTOR, host::MAJOR};
 
 /// Number of disks that scripts use.
 pub const DISKS: u32 = 3;
@@ -199,7 +199,7 @@ pub trait Machine {
 pub fn pattern(sectors: u64, seed: u32) -> Vec<u8> {
     let mut random = Random(u64::from(seed) + 1);
     let words = usize::try_from(sectors).expect("small") * SECTOR / 8;
-    (0..words).flat_map(|_| random.next().to_le_bytes()).collect()
+    (0..words).flat_map(|_| random.number().to_le_bytes()).collect()
 }
 
 /// Makes the disks what they are at the start of a script.
@@ -296,22 +296,29 @@ fn checksums(data: &[u8]) -> String {
     out
 }
 
-/// Numbers that are the same in every run (SplitMix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// Waits until a merge is over or a mirror is in sync, looking at the status (of `device`) after each `pause`; gives it.
+///
+/// # Errors
+/// Those of [`Machine::status`]; -1 when it is not over after 600 looks.
+pub fn settle_by_status<M: Machine + ?Sized>(
+    machine: &mut M,
+    device: u32,
+    pause: std::time::Duration,
+) -> Result<String, i32> {
+    for _ in 0..600 {
+        let status = machine.status(device)?;
+        let words: Vec<&str> = status.split(['/', ' ']).collect();
+        let settled = match words.as_slice() {
+            [used, _, metadata] => used == metadata,
+            ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
+            _ => true,
+        };
+        if settled {
+            return Ok(status);
+        }
+        std::thread::sleep(pause);
     }
-
-    /// A number below `limit`.
-    pub(crate) fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
+    Err(-1)
 }
 
 /// What a generated script is about.
@@ -373,7 +380,7 @@ impl Generator {
                 continue;
             }
             steps.push(match choice {
-                0..4 => Step::Write(dev, sector, sectors, u32::from(self.random.next().to_le_bytes()[0])),
+                0..4 => Step::Write(dev, sector, sectors, u32::from(self.random.number().to_le_bytes()[0])),
                 4..7 => Step::Read(dev, sector, sectors),
                 // Linux turns zeroes into plain writes above a flakey segment, and damages them there.
                 7 if !self.damages_writes => Step::Zero(dev, sector, sectors),
@@ -445,7 +452,7 @@ impl Generator {
                 let group = |_| (self.goal(device, length), 0);
                 let mut groups: Vec<(Goal, u32)> = (0..groups).map(group).collect();
                 for (_, ms) in &mut groups {
-                    *ms = u32::from(self.random.next().to_le_bytes()[0] % 3);
+                    *ms = u32::from(self.random.number().to_le_bytes()[0] % 3);
                 }
                 Kind::Delay(groups)
             }
@@ -459,7 +466,7 @@ impl Generator {
                     4 => Some(Down::ErrorReads),
                     way => {
                         self.damages_writes |= way == 5;
-                        let [nth, value, ..] = self.random.next().to_le_bytes();
+                        let [nth, value, ..] = self.random.number().to_le_bytes();
                         Some(Down::Corrupt(5 * u32::from(nth) + 1, way == 5, value))
                     }
                 };

@@ -1,6 +1,8 @@
 //! Scripts about single targets, for [`crate::data`].
 
-use crate::data::{DISK_SECTORS, Dev, Random, Step};
+use dm_sim::Random;
+
+use crate::data::{DISK_SECTORS, Dev, Step};
 
 const KEYS: [&str; 3] = [
     "00112233445566778899aabbccddeeff",

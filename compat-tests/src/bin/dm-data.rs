@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::process::{Command, Stdio};
 
-use compat_tests::data::{Dev, Machine, Step, fill, play};
+use compat_tests::data::{Dev, Machine, Step, fill, play, settle_by_status};
 
 /// The kernel of the guest.
 struct Linux {
@@ -117,20 +117,7 @@ impl Machine for Linux {
     }
 
     fn settle(&mut self, device: u32) -> Result<String, i32> {
-        for _ in 0..600 {
-            let status = self.status(device)?;
-            let words: Vec<&str> = status.split(['/', ' ']).collect();
-            let settled = match words.as_slice() {
-                [used, _, metadata] => used == metadata,
-                ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
-                _ => true,
-            };
-            if settled {
-                return Ok(status);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        Err(-1)
+        settle_by_status(self, device, std::time::Duration::from_millis(100))
     }
 
     fn suspend(&mut self, device: u32) -> Result<(), i32> {

@@ -7,8 +7,10 @@ pub mod disk;
 pub mod host;
 pub mod io;
 pub mod model;
+pub mod random;
 pub mod stock;
 
 pub use disk::{Disk, SECTOR};
 pub use host::Sim;
 pub use io::RequestId;
+pub use random::Random;

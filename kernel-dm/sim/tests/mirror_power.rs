@@ -15,26 +15,10 @@ use std::collections::BTreeMap;
 use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
 use dm_sim::io::RequestId;
-use dm_sim::{Disk, SECTOR, Sim};
+use dm_sim::{Disk, Random, SECTOR, Sim};
 
 const M: DeviceId = DeviceId(1);
 const CUTS_PER_RUN: usize = 10;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-
-    fn pick(&mut self, below: usize) -> usize {
-        usize::try_from(self.next(below as u64)).unwrap()
-    }
-}
 
 /// The versions of one sector, oldest first; those before `durable` can no longer appear.
 #[derive(Clone, Debug)]
@@ -120,11 +104,11 @@ fn status(sim: &Sim) -> String {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
-        let region = 2 << random.next(4);
-        let sectors = 64 + random.next(64);
-        let legs = 2 + u32::from(random.next(3) == 0);
+        let region = 2 << random.below(4);
+        let sectors = 64 + random.below(64);
+        let legs = 2 + u32::from(random.below(3) == 0);
         let mut disks = vec![Disk::new(8)];
-        let whole = random.next(2) == 0;
+        let whole = random.below(2) == 0;
         for leg in 0..u64::from(legs) {
             let mut disk = Disk::new(sectors + 3 * leg);
             let offset = if whole { 0 } else { leg << 32 };
@@ -154,7 +138,7 @@ impl Run {
             faults: seed / 2 % 2 == 1,
         };
         // Without a log, nosync promises that the legs are the same.
-        let words = if whole && run.random.next(2) == 0 {
+        let words = if whole && run.random.below(2) == 0 {
             " nosync"
         } else {
             ""
@@ -184,7 +168,7 @@ impl Run {
     }
 
     fn submit(&mut self) {
-        let kind = self.random.next(12);
+        let kind = self.random.below(12);
         if kind < 2 {
             let acknowledged = self.view.iter().map(|versions| versions.acknowledged).collect();
             let bio = Bio {
@@ -256,7 +240,7 @@ impl Run {
 
     /// One thing happens.
     fn step(&mut self) {
-        match self.random.next(300) {
+        match self.random.below(300) {
             0 => {
                 self.sim.suspend(M);
                 self.collect();
@@ -267,8 +251,8 @@ impl Run {
                 self.put(&line);
             }
             2..=4 if self.faults => {
-                let disk = u32::try_from(self.random.next(u64::from(self.legs) + 1)).unwrap();
-                let nth = self.random.next(12);
+                let disk = u32::try_from(self.random.below(u64::from(self.legs) + 1)).unwrap();
+                let nth = self.random.below(12);
                 self.sim.disk_mut(dev(disk)).fail_operation(nth);
             }
             n if n < 90 && self.pending.len() < 6 => self.submit(),
@@ -317,7 +301,7 @@ impl Run {
     /// The power goes now; what comes back is looked at. The run itself goes on.
     fn cut(&mut self) {
         let mut disks = self.disks(&self.sim);
-        let kind = self.random.next(4);
+        let kind = self.random.below(4);
         for disk in &mut disks {
             disk.heal();
             let random = &mut self.random;
@@ -343,7 +327,7 @@ impl Run {
         }
         // The second cut comes while it is being made whole.
         let mut expected = seen;
-        let steps = self.random.next(200);
+        let steps = self.random.below(200);
         for _ in 0..steps {
             let choice = self.random.pick(1000);
             sim.step(choice);
@@ -431,7 +415,7 @@ fn nothing_is_lost_and_no_region_is_called_clean_that_is_not() {
         let result = std::panic::catch_unwind(|| {
             let mut run = Run::new(seed);
             for _ in 0..CUTS_PER_RUN {
-                for _ in 0..run.random.next(120) {
+                for _ in 0..run.random.below(120) {
                     run.step();
                 }
                 run.cut();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
 use dm_sim::io::RequestId;
-use dm_sim::{Disk, SECTOR, Sim};
+use dm_sim::{Disk, Random, SECTOR, Sim};
 
 const SECTORS: u64 = 64;
 const STORE: u64 = 256;
@@ -22,22 +22,6 @@ const DISKS: [DevNo; 3] = [
 /// The origin, two snapshots; the first one's store is merged by the device of the origin.
 const IDS: [DeviceId; 3] = [DeviceId(1), DeviceId(2), DeviceId(3)];
 const CUTS_PER_RUN: usize = 10;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below
-    }
-
-    fn pick(&mut self, below: usize) -> usize {
-        usize::try_from(self.next(below as u64)).unwrap()
-    }
-}
 
 /// The versions of one sector of one device, oldest first; those before `durable` can no longer appear.
 #[derive(Clone, Debug)]
@@ -143,7 +127,7 @@ fn read(sim: &mut Sim, id: DeviceId) -> Vec<u64> {
 impl Run {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
-        let chunk = 1 << random.next(4);
+        let chunk = 1 << random.below(4);
         let mut origin = Disk::new(SECTORS);
         let mut data: Vec<u8> = (1..=SECTORS).flat_map(sector).collect();
         origin.operate(Op::Write, true, 0, SECTORS, &mut data).unwrap();
@@ -191,7 +175,7 @@ impl Run {
         }
         let id = self.id(device);
         let view = self.views[device].as_mut().unwrap();
-        if self.random.next(8) == 0 {
+        if self.random.below(8) == 0 {
             let acknowledged = view.sectors.iter().map(|versions| versions.acknowledged).collect();
             let bio = Bio {
                 op: Op::Flush,
@@ -216,7 +200,7 @@ impl Run {
             view.sectors[index].numbers.push(self.next);
             view.busy[index] = true;
         }
-        let fua = self.random.next(6) == 0;
+        let fua = self.random.below(6) == 0;
         let bio = Bio {
             op: Op::Write,
             sector: first as u64,
@@ -269,9 +253,9 @@ impl Run {
 
     /// One thing happens.
     fn step(&mut self) {
-        match self.random.next(400) {
+        match self.random.below(400) {
             0 if self.views[2].is_none() && !self.merging => self.second_snapshot(),
-            1 if !self.merging && self.random.next(2) == 0 => self.start_merge(),
+            1 if !self.merging && self.random.below(2) == 0 => self.start_merge(),
             2 => {
                 // A snapshot's table is replaced by one that says the same.
                 let present = [false, !self.merging, self.views[2].is_some()];
@@ -320,7 +304,7 @@ impl Run {
     /// The power goes now; what comes back is looked at. The run itself goes on.
     fn cut(&mut self) {
         let mut disks = DISKS.map(|dev| self.sim.disk(dev).clone());
-        let kind = self.random.next(4);
+        let kind = self.random.below(4);
         let random = &mut self.random;
         for disk in &mut disks {
             disk.cut_power_at(&mut |_, versions| match kind {
@@ -341,7 +325,7 @@ impl Run {
         let mut expected = seen;
         let numbers = expected[written].as_mut().unwrap();
         for (index, number) in numbers.iter_mut().enumerate() {
-            if self.random.next(2) == 0 {
+            if self.random.below(2) == 0 {
                 *number = 1 << 30 | index as u64;
                 let bio = Bio {
                     op: Op::Write,
@@ -419,7 +403,7 @@ fn nothing_is_lost_or_mixed_up_by_a_power_cut() {
             let mut run = Run::new(seed);
             let mut middle = 0;
             for _ in 0..CUTS_PER_RUN {
-                for _ in 0..run.random.next(120) {
+                for _ in 0..run.random.below(120) {
                     run.step();
                 }
                 middle += usize::from(run.merging && run.sim.ready() > 0);

@@ -216,20 +216,7 @@ impl Machine for Kernel<'_> {
     }
 
     fn settle(&mut self, device: u32) -> Result<String, i32> {
-        for _ in 0..600 {
-            let status = self.status(device)?;
-            let words: Vec<&str> = status.split(['/', ' ']).collect();
-            let settled = match words.as_slice() {
-                [used, _, metadata] => used == metadata,
-                ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
-                _ => true,
-            };
-            if settled {
-                return Ok(status);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        Err(-1)
+        data::settle_by_status(self, device, std::time::Duration::from_millis(20))
     }
 
     fn remove(&mut self, device: u32) -> Result<(), i32> {

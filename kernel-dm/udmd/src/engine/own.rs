@@ -166,20 +166,7 @@ impl Reactor {
             token,
             then: None,
         };
-        let frame = &self.frames[index];
-        let reported = Frame {
-            origin: Origin::Reported(index, own),
-            root: frame.root,
-            data: frame.data,
-            device: frame.device.clone(),
-            bio: frame.bio,
-            unmap: frame.unmap,
-            table: frame.table.clone(),
-            buffer: None,
-            pending: 1,
-            error: None,
-            again: false,
-        };
+        let reported = self.frames[index].for_piece(Origin::Reported(index, own));
         let child = self.frames.insert(reported);
         self.do_piece(child, piece);
     }
@@ -203,20 +190,7 @@ impl Reactor {
             token,
             then: None,
         };
-        let frame = &self.frames[index];
-        let sent = Frame {
-            origin: Origin::Sent(index, own),
-            root: frame.root,
-            data: frame.data,
-            device: frame.device.clone(),
-            bio: frame.bio,
-            unmap: frame.unmap,
-            table: frame.table.clone(),
-            buffer: None,
-            pending: 1,
-            error: None,
-            again: false,
-        };
+        let sent = self.frames[index].for_piece(Origin::Sent(index, own));
         let child = self.frames.insert(sent);
         let verb = Verb::remap(component, sector);
         self.do_piece(child, Piece { verb, ..piece });
@@ -254,17 +228,9 @@ impl Reactor {
         let entry = self.frames.vacant_entry();
         let index = entry.key();
         entry.insert(Frame {
-            origin: Origin::Machine(own),
-            root: index,
-            data: 0,
-            device: self.nobody.clone(),
-            bio,
-            unmap: false,
-            table: None,
             buffer,
             pending: 1,
-            error: None,
-            again: false,
+            ..Frame::new(Origin::Machine(own), index, 0, self.nobody.clone(), bio, false)
         });
         let piece = Piece {
             offset: 0,

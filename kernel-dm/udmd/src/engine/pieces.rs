@@ -168,19 +168,8 @@ impl Reactor {
                 let Some(device) = device.filter(|_| self.depth(index) < MAX_DEPTH) else {
                     return self.piece_done(index, Err(Errno::EIO));
                 };
-                let child = self.frames.insert(Frame {
-                    origin: Origin::Frame(index, piece),
-                    root,
-                    data,
-                    device,
-                    bio,
-                    unmap,
-                    table: None,
-                    buffer: None,
-                    pending: 0,
-                    error: None,
-                    again: false,
-                });
+                let origin = Origin::Frame(index, piece);
+                let child = self.frames.insert(Frame::new(origin, root, data, device, bio, unmap));
                 self.entering.push_back(child);
             }
         }

@@ -302,18 +302,10 @@ impl Reactor {
                     let channel = channel.clone();
                     let entry = self.frames.vacant_entry();
                     let root = entry.key();
+                    let origin = Origin::Channel { channel, token };
                     entry.insert(Frame {
-                        origin: Origin::Channel { channel, token },
-                        root,
-                        data: 0,
-                        device: device.clone(),
-                        bio,
-                        unmap,
-                        table: None,
                         buffer,
-                        pending: 0,
-                        error: None,
-                        again: false,
+                        ..Frame::new(origin, root, 0, device.clone(), bio, unmap)
                     });
                     self.entering.push_back(root);
                     self.enter_all();

@@ -34,6 +34,34 @@ pub struct Frame {
     pub again: bool,
 }
 
+impl Frame {
+    /// A frame that has not passed the gate, has no buffer and no pieces.
+    pub fn new(origin: Origin, root: usize, data: usize, device: Arc<Mapped>, bio: Bio, unmap: bool) -> Self {
+        Self {
+            origin,
+            root,
+            data,
+            device,
+            bio,
+            unmap,
+            table: None,
+            buffer: None,
+            pending: 0,
+            error: None,
+            again: false,
+        }
+    }
+
+    /// A frame for one piece of this one, with its data and table, whose end goes elsewhere.
+    pub fn for_piece(&self, origin: Origin) -> Self {
+        Self {
+            table: self.table.clone(),
+            pending: 1,
+            ..Self::new(origin, self.root, self.data, self.device.clone(), self.bio, self.unmap)
+        }
+    }
+}
+
 /// Where the result of a frame goes.
 pub enum Origin {
     /// To the outside.

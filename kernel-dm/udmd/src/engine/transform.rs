@@ -49,22 +49,15 @@ impl Reactor {
         let (device, unmap) = (self.nobody.clone(), self.frames[index].unmap);
         let entry = self.frames.vacant_entry();
         let child = entry.key();
+        let origin = Origin::Transformed {
+            above: index,
+            piece,
+            done: 0,
+        };
+        let (root, data) = if copy.is_some() { (child, 0) } else { (root, data) };
         entry.insert(Frame {
-            origin: Origin::Transformed {
-                above: index,
-                piece,
-                done: 0,
-            },
-            root: if copy.is_some() { child } else { root },
-            data: if copy.is_some() { 0 } else { data },
-            device,
-            bio,
-            unmap,
-            table: None,
             buffer: copy,
-            pending: 0,
-            error: None,
-            again: false,
+            ..Frame::new(origin, root, data, device, bio, unmap)
         });
         self.send_transformed(child, component);
     }
