@@ -18,24 +18,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "log.h"
 
 typedef int (*only_section_fn)(struct dm_config_tree *, const char *, const char *, const char *);
 static only_section_fn only_section;
-
-static void log_fn(int level, const char *file, int line, int dm_errno_or_class, const char *f, ...)
-{
-	va_list ap;
-
-	(void) file;
-	(void) line;
-	if ((level & 7) > 4)
-		return;
-	printf("  log %d/%#x/%d: ", level & 7, (unsigned) level & ~7U, dm_errno_or_class);
-	va_start(ap, f);
-	vprintf(f, ap);
-	va_end(ap);
-	printf("\n");
-}
 
 static void print_bytes(const char *s)
 {
@@ -795,7 +781,7 @@ int main(int argc, char **argv)
 
 	if (getenv("UNBUFFERED"))
 		setvbuf(stdout, NULL, _IONBF, 0);
-	dm_log_with_errno_init(log_fn);
+	dm_log_with_errno_init(log_problems);
 #ifdef WITH_ONLY_SECTION
 	only_section = (only_section_fn) dlsym(RTLD_DEFAULT, "dm_config_parse_only_section");
 	if (argc == 1) {

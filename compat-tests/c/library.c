@@ -5,12 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void log_errors(int level, const char *file, int line, int dm_errno, const char *format, ...)
-{
-	if ((level & 7) <= 3)
-		printf("  error\n");
-}
+#include "log.h"
 
 static int mounts, right, root_found;
 

@@ -13,23 +13,9 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "log.h"
 
 #define DEVICE "dmstats-test"
-
-static void log_fn(int level, const char *file, int line, int dm_errno_or_class, const char *f, ...)
-{
-	va_list ap;
-
-	(void) file;
-	(void) line;
-	if ((level & 7) > 4)
-		return;
-	printf("  log %d/%#x/%d: ", level & 7, (unsigned) level & ~7U, dm_errno_or_class);
-	va_start(ap, f);
-	vprintf(f, ap);
-	va_end(ap);
-	printf("\n");
-}
 
 /* Runs a command with the libraries of the system. */
 static int run(const char *command)
@@ -582,7 +568,7 @@ static void test_files(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	dm_log_with_errno_init(log_fn);
+	dm_log_with_errno_init(log_problems);
 	test_bounds();
 	if (run("dmsetup create " DEVICE " --table '0 32768 linear /dev/ram0 0'")) {
 		printf("no device\n");

@@ -5,6 +5,7 @@
  */
 #include "requests.h"
 #include <inttypes.h>
+#include "log.h"
 
 /* Per area: reads, merged, sectors, ms; the same for writes; in flight, ms of I/O, weighted, total reads, total writes. */
 static const char *answer;
@@ -17,12 +18,6 @@ static void replace_answer(struct dm_ioctl *dmi, const char *message)
 		dmi->data_size = dmi->data_start + strlen(answer) + 1;
 		dmi->flags |= DM_DATA_OUT_FLAG;
 	}
-}
-
-static void log_errors(int level, const char *file, int line, int dm_errno, const char *format, ...)
-{
-	if ((level & 7) <= 3)
-		printf("  error\n");
 }
 
 typedef int (*metric_fn)(const struct dm_stats *, double *, uint64_t, uint64_t);

@@ -7,12 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static void log_errors(int level, const char *file, int line, int dm_errno, const char *format, ...)
-{
-	if ((level & 7) <= 3)
-		printf("  error\n");
-}
+#include "log.h"
 
 static struct dm_task *task(int type, const char *name)
 {

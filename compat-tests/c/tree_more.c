@@ -9,14 +9,9 @@
 #include <sys/ioctl.h>
 #include <linux/fs.h>
 #include <unistd.h>
+#include "log.h"
 
 static struct dm_tree *tree;
-
-static void log_errors(int level, const char *file, int line, int dm_errno, const char *format, ...)
-{
-	if ((level & 7) <= 3)
-		printf("  error\n");
-}
 
 static struct dm_tree_node *root(void)
 {

@@ -4,14 +4,9 @@
  * target gives them, and lists of active devices. What they should be stands in tree_new.out.
  */
 #include "requests.h"
+#include "log.h"
 
 static struct dm_tree *tree;
-
-static void log_errors(int level, const char *file, int line, int dm_errno, const char *format, ...)
-{
-	if ((level & 7) <= 3)
-		printf("  error\n");
-}
 
 static struct dm_tree_node *root(void)
 {

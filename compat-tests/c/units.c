@@ -1,5 +1,6 @@
 /* Sizes and percentages: the examples of the interface and many generated ones. */
 #include <libdevmapper.h>
+#include "log.h"
 
 static uint64_t seed = 1;
 
@@ -7,18 +8,6 @@ static uint64_t random_number(void)
 {
 	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
 	return (seed >> 11) >> (seed >> 59);
-}
-
-static void log_fn(int level, const char *file, int line, int errno_or_class, const char *f, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, f);
-	vsnprintf(text, sizeof(text), f, ap);
-	va_end(ap);
-	if (strcmp(text, "<backtrace>"))
-		printf("[%d %s]\n", level, text);
 }
 
 static void factor(const char *text, int strict)
@@ -45,7 +34,7 @@ int main(void)
 	int si, suffix, style;
 	char unit;
 
-	dm_log_with_errno_init(log_fn);
+	dm_log_with_errno_init(log_all);
 	for (i = 0; texts[i]; i++)
 		for (k = 0; k < 2; k++)
 			factor(texts[i], (int) k);

@@ -6,6 +6,7 @@
 mod linux;
 #[cfg(target_os = "netbsd")]
 mod netbsd;
+mod node;
 pub mod plist;
 mod select;
 pub mod socket;
@@ -18,7 +19,7 @@ use dm_abi::errno::Errno;
 use crate::task::DevNo;
 
 pub use linux::Linux;
-pub(crate) use linux::with_umask;
+pub(crate) use node::with_umask;
 pub(crate) use select::is_dm_major;
 pub use select::{Choice, ENVIRONMENT, UDMD_SOCKET, select};
 pub use socket::Udmd;

@@ -1,15 +1,14 @@
 //! The control node of a Linux kernel with device-mapper.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::ioctl_number;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::stat::{Mode, SFlag, mknod, umask};
+use nix::sys::stat::Mode;
 
+use super::node::{self, sys_error};
 use super::{Failure, Transport};
 use crate::error::{Error, Result};
 use crate::task::DevNo;
@@ -51,19 +50,9 @@ impl Linux {
     }
 
     fn open_node(dm_dir: &Path) -> Result<OwnedFd> {
-        let node = dm_dir.join("control");
-        make_node(dm_dir, &node, control_number()?)?;
-        // Without O_CLOEXEC, as the C library: programs that pass it on exist.
-        nix::fcntl::open(&node, OFlag::O_RDWR, Mode::empty()).map_err(|e| sys_error(&node, "open", e.into()))
-    }
-}
-
-fn sys_error(path: &Path, call: &'static str, source: std::io::Error) -> Error {
-    crate::log_sys_error!(path.display(), call, source);
-    Error::System {
-        path: path.display().to_string(),
-        call,
-        source,
+        let path = dm_dir.join("control");
+        node::make(dm_dir, &path, control_number()?, Mode::from_bits_truncate(0o600))?;
+        node::open(&path)
     }
 }
 
@@ -130,37 +119,6 @@ pub(super) fn block_major() -> Option<u32> {
 pub(super) fn kernel_has_dm() -> bool {
     crate::files::read_proc(Path::new("/proc/misc"))
         .is_ok_and(|text| find_number(&text, None, "device-mapper").is_some())
-}
-
-fn make_node(dm_dir: &Path, node: &Path, number: u64) -> Result<()> {
-    let is_right = |meta: &std::fs::Metadata| meta.file_type().is_char_device() && meta.rdev() == number;
-    match std::fs::metadata(node) {
-        Ok(meta) if is_right(&meta) => return Ok(()),
-        Ok(_) => {
-            crate::log_notice!("{}: Wrong device number or type, removing it.", node.display());
-            std::fs::remove_file(node).map_err(|e| sys_error(node, "unlink", e))?;
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(sys_error(node, "stat", e)),
-    }
-    with_umask(0o022, || std::fs::create_dir_all(dm_dir)).map_err(|e| sys_error(dm_dir, "mkdir", e))?;
-    crate::log_notice!("Creating device {} ({MISC_MAJOR}, {CONTROL_MINOR})", node.display());
-    match with_umask(0o177, || {
-        mknod(node, SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), number)
-    }) {
-        Ok(()) => Ok(()),
-        // Another process was quicker; its node is as good.
-        Err(nix::errno::Errno::EEXIST) if std::fs::metadata(node).is_ok_and(|m| is_right(&m)) => Ok(()),
-        Err(e) => Err(sys_error(node, "mknod", e.into())),
-    }
-}
-
-/// Runs `body` with this file mode creation mask. The mask belongs to the process, as in the C library.
-pub(crate) fn with_umask<T>(mask: u32, body: impl FnOnce() -> T) -> T {
-    let old = umask(Mode::from_bits_truncate(mask));
-    let result = body();
-    umask(old);
-    result
 }
 
 impl Transport for Linux {

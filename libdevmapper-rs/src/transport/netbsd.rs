@@ -2,7 +2,6 @@
 //! pointer and length, or of the stock one, which takes property lists.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -10,13 +9,13 @@ use std::sync::Arc;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, HEADER_SIZE, Header};
 use dm_abi::plist::{IOCTL, MAX_LENGTH};
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::stat::{Mode, SFlag, mknod};
+use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chown};
 
+use super::node::{self, sys_error};
 use super::plist::{self, Channel, NETBSD_BLOCK_MAJOR, NETBSD_CHAR_MAJOR, System};
-use super::{Failure, Transport, with_umask};
+use super::{Failure, Transport};
 use crate::errno::from_system;
 use crate::error::{Error, Result};
 
@@ -111,37 +110,18 @@ fn drivers() -> Vec<KinfoDrivers> {
     list
 }
 
-fn sys_error(path: &Path, call: &'static str, source: std::io::Error) -> Error {
-    crate::log_sys_error!(path.display(), call, source);
-    Error::System {
-        path: path.display().to_string(),
-        call,
-        source,
-    }
-}
-
 /// Makes the control node if it is missing or another device's.
-fn make_node(dm_dir: &Path, node: &Path, char_major: u32) -> Result<()> {
-    let number = libc::makedev(char_major, 0);
-    let is_right = |meta: &std::fs::Metadata| meta.file_type().is_char_device() && meta.rdev() == number;
-    match std::fs::metadata(node) {
-        Ok(meta) if is_right(&meta) => return Ok(()),
-        Ok(_) => {
-            crate::log_notice!("{}: Wrong device number or type, removing it.", node.display());
-            std::fs::remove_file(node).map_err(|e| sys_error(node, "unlink", e))?;
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(sys_error(node, "stat", e)),
+fn make_node(dm_dir: &Path, path: &Path, char_major: u32) -> Result<()> {
+    if node::make(
+        dm_dir,
+        path,
+        libc::makedev(char_major, 0),
+        Mode::from_bits_truncate(0o660),
+    )? {
+        chown(path, Some(Uid::from_raw(0)), Some(Gid::from_raw(OPERATOR)))
+            .map_err(|e| sys_error(path, "chown", e.into()))?;
     }
-    with_umask(0o022, || std::fs::create_dir_all(dm_dir)).map_err(|e| sys_error(dm_dir, "mkdir", e))?;
-    crate::log_notice!("Creating device {} ({char_major}, 0)", node.display());
-    let mode = Mode::from_bits_truncate(0o660);
-    match with_umask(0, || mknod(node, SFlag::S_IFCHR, mode, number)) {
-        Ok(()) => {}
-        Err(nix::errno::Errno::EEXIST) if std::fs::metadata(node).is_ok_and(|m| is_right(&m)) => return Ok(()),
-        Err(e) => return Err(sys_error(node, "mknod", e.into())),
-    }
-    chown(node, Some(Uid::from_raw(0)), Some(Gid::from_raw(OPERATOR))).map_err(|e| sys_error(node, "chown", e.into()))
+    Ok(())
 }
 
 /// Opens `DM_DIR/control` and finds out who answers there.
@@ -150,10 +130,8 @@ fn make_node(dm_dir: &Path, node: &Path, char_major: u32) -> Result<()> {
 /// Logged: no permission, no such device.
 pub fn open(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
     let majors = majors();
-    let node = dm_dir.join("control");
-    let opened = make_node(dm_dir, &node, majors.0).and_then(|()| {
-        nix::fcntl::open(&node, OFlag::O_RDWR, Mode::empty()).map_err(|e| sys_error(&node, "open", e.into()))
-    });
+    let path = dm_dir.join("control");
+    let opened = make_node(dm_dir, &path, majors.0).and_then(|()| node::open(&path));
     let control = opened.inspect_err(|_| {
         crate::log_error!("Failure to communicate with kernel device-mapper driver.");
         if nix::unistd::geteuid().is_root() {
@@ -166,13 +144,13 @@ pub fn open(dm_dir: &Path) -> Result<Arc<dyn Transport>> {
     header.version = [4, 0, 0];
     header.data_size = 312;
     if header.write(&mut buffer) && native.ioctl(Command::Version.number(), &mut buffer).is_ok() {
-        crate::log_debug!("{}: our driver.", node.display());
+        crate::log_debug!("{}: our driver.", path.display());
         return Ok(Arc::new(native));
     }
     let node = ControlNode {
         control: native.control,
         majors,
-        label: node.display().to_string(),
+        label: path.display().to_string(),
     };
     plist::open(Box::new(node), Box::new(System::new(dm_dir))).map(Arc::from)
 }

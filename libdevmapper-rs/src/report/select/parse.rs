@@ -261,7 +261,7 @@ impl<'t> Parser<'t, '_, '_> {
             );
             return Err(BadSelection);
         };
-        let test = self.test(start, field, operator, written)?;
+        let test = self.test(field, operator, written)?;
         let next = skip_space(text, next);
         Ok((Node::Clause(Clause { column, test }), next))
     }
@@ -463,13 +463,7 @@ impl<'t> Parser<'t, '_, '_> {
     }
 
     /// Makes the test of a clause.
-    fn test(
-        &mut self,
-        _start: usize,
-        field: FieldRef,
-        operator: Operator,
-        written: Written<'_>,
-    ) -> Result<Test, BadSelection> {
+    fn test(&mut self, field: FieldRef, operator: Operator, written: Written<'_>) -> Result<Test, BadSelection> {
         let definition = self.context.schema.get(field);
         let (kind, id) = (definition.kind, definition.id);
         let index = match field {
@@ -578,43 +572,30 @@ impl<'t> Parser<'t, '_, '_> {
     }
 }
 
+/// The ranges of the reserved values of one kind.
+fn ranges<T>(strict: &[&ReservedValue], of_kind: fn(&ReservedValue) -> Option<(T, T)>) -> Vec<(T, T)> {
+    strict.iter().filter_map(|value| of_kind(value)).collect()
+}
+
 fn number_ranges(strict: &[&ReservedValue]) -> Vec<(u64, u64)> {
-    strict
-        .iter()
-        .filter_map(|value| {
-            if let ReservedValue::Number(low, high) = value {
-                Some((*low, *high))
-            } else {
-                None
-            }
-        })
-        .collect()
+    ranges(strict, |value| match value {
+        ReservedValue::Number(low, high) => Some((*low, *high)),
+        _ => None,
+    })
 }
 
 fn size_ranges(strict: &[&ReservedValue]) -> Vec<(f64, f64)> {
-    strict
-        .iter()
-        .filter_map(|value| {
-            if let ReservedValue::Size(low, high) = value {
-                Some((*low, *high))
-            } else {
-                None
-            }
-        })
-        .collect()
+    ranges(strict, |value| match value {
+        ReservedValue::Size(low, high) => Some((*low, *high)),
+        _ => None,
+    })
 }
 
 fn time_ranges(strict: &[&ReservedValue]) -> Vec<(i64, i64)> {
-    strict
-        .iter()
-        .filter_map(|value| {
-            if let ReservedValue::Time(low, high) = value {
-                Some((*low, *high))
-            } else {
-                None
-            }
-        })
-        .collect()
+    ranges(strict, |value| match value {
+        ReservedValue::Time(low, high) => Some((*low, *high)),
+        _ => None,
+    })
 }
 
 /// The test for a value that was written by its reserved name.

@@ -4,9 +4,10 @@ use super::{Kind, Line, Surroundings};
 use crate::error::Result;
 use crate::table::{self, ExceptionStore};
 use crate::tree::Tree;
-use crate::tree::node::{Delay, NodeId};
+use crate::tree::node::{Delay, Node, NodeId};
 use crate::tree::udev_flag::{DISABLE_DISK_RULES, DISABLE_OTHER_RULES, SUBSYSTEM_0};
 use bstr::BStr;
+use std::rc::Rc;
 
 /// How a snapshot keeps its exceptions.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,15 @@ impl Tree {
         Ok(())
     }
 
+    /// The nodes of an origin and of a snapshot's exceptions, on which `node` depends from now on.
+    fn link_snapshot(&self, node: &Rc<Node>, origin_uuid: &BStr, cow_uuid: &BStr) -> Result<(Rc<Node>, Rc<Node>)> {
+        let origin = self.lookup(origin_uuid, "Couldn't find snapshot origin uuid")?;
+        let cow = self.lookup(cow_uuid, "Couldn't find snapshot COW device uuid")?;
+        self.link(node, &origin)?;
+        self.link(node, &cow)?;
+        Ok((origin, cow))
+    }
+
     /// Adds a segment that shows an origin as it was.
     pub fn add_snapshot_target(
         &self,
@@ -78,10 +88,7 @@ impl Tree {
         snapshot: Snapshot,
     ) -> Result<()> {
         let node = self.node(id);
-        let origin = self.lookup(origin_uuid, "Couldn't find snapshot origin uuid")?;
-        let cow = self.lookup(cow_uuid, "Couldn't find snapshot COW device uuid")?;
-        self.link(&node, &origin)?;
-        self.link(&node, &cow)?;
+        let (origin, cow) = self.link_snapshot(&node, origin_uuid, cow_uuid)?;
         let kind = SnapshotOf {
             origin: origin.id,
             cow: cow.id,
@@ -111,10 +118,7 @@ impl Tree {
         chunk_size: u32,
     ) -> Result<()> {
         let node = self.node(id);
-        let origin = self.lookup(origin_uuid, "Couldn't find snapshot origin uuid")?;
-        let cow = self.lookup(cow_uuid, "Couldn't find snapshot COW device uuid")?;
-        self.link(&node, &origin)?;
-        self.link(&node, &cow)?;
+        let (origin, cow) = self.link_snapshot(&node, origin_uuid, cow_uuid)?;
         let snapshot = Snapshot {
             persistent: true,
             chunk_size,
