@@ -36,7 +36,8 @@ udmd_up() {
   udmd_start
   for ((i = 1; i <= count; i++)); do
     truncate -s "$size" "$work/pv$i"
-    loops+=("$(losetup --direct-io=on --show -f "$work/pv$i")")
+    # tmpfs has direct I/O since Linux 6.6.
+    loops+=("$(losetup --direct-io=on --show -f "$work/pv$i" 2>/dev/null || losetup --show -f "$work/pv$i")")
   done
   export LIBDEVMAPPER_TRANSPORT=udmd:$work/control DM_DISABLE_UDEV=1 LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1
 }

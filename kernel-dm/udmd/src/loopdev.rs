@@ -245,6 +245,8 @@ impl LoopFile {
     /// # Errors
     /// ENXIO when it is bound to nothing.
     pub fn update_capacity(&self) -> Result<(), Sys> {
+        // Up to Linux 6.12 at least this takes the size that the kernel remembers; LOOP_GET_STATUS64 asks the file's system.
+        self.info()?;
         self.call(LOOP_SET_CAPACITY, 0)
     }
 
