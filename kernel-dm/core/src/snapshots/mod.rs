@@ -18,8 +18,6 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use dm_abi::errno::Errno;
 
@@ -35,85 +33,16 @@ pub mod format;
 mod load;
 mod merge;
 mod operation;
+mod shape;
 mod status;
 mod store;
 
 use operation::Operation;
+pub use shape::{Kind, Role, Shape};
 use store::{State, Store};
 
 /// Copies under way at a time, over all snapshots of an origin.
 const MAX_COPIES: u32 = 32;
-
-/// What a member is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// snapshot-origin.
-    Origin,
-    /// snapshot.
-    Snapshot,
-    /// snapshot-merge.
-    Merge,
-}
-
-/// What a store is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `P`, or `PO`: a full store fails writes to the snapshot only.
-    Persistent {
-        /// `PO`.
-        overflow: bool,
-    },
-    /// `N`.
-    Transient,
-}
-
-/// What a target and its member of the group share.
-#[derive(Debug)]
-pub struct Shape {
-    /// snapshot: sectors of a chunk, as far as is known. snapshot-origin: 0 if no snapshot wants to know of writes.
-    chunk: AtomicU32,
-    kind: AtomicU32,
-}
-
-impl Shape {
-    /// What a table line says.
-    #[must_use]
-    pub fn new(chunk: u32, kind: Kind) -> Self {
-        let shape = Self {
-            chunk: AtomicU32::new(0),
-            kind: AtomicU32::new(0),
-        };
-        shape.set(chunk, kind);
-        shape
-    }
-
-    fn set(&self, chunk: u32, kind: Kind) {
-        self.chunk.store(chunk, Ordering::Relaxed);
-        let kind = match kind {
-            Kind::Persistent { overflow: false } => 0,
-            Kind::Persistent { overflow: true } => 1,
-            Kind::Transient => 2,
-        };
-        self.kind.store(kind, Ordering::Relaxed);
-    }
-
-    /// Sectors of a chunk; see [`Shape`].
-    #[inline]
-    #[must_use]
-    pub fn chunk(&self) -> u32 {
-        self.chunk.load(Ordering::Relaxed)
-    }
-
-    /// What the store is.
-    #[must_use]
-    pub fn kind(&self) -> Kind {
-        match self.kind.load(Ordering::Relaxed) {
-            0 => Kind::Persistent { overflow: false },
-            1 => Kind::Persistent { overflow: true },
-            _ => Kind::Transient,
-        }
-    }
-}
 
 /// A segment that joins the group of its origin.
 #[derive(Debug)]
@@ -281,7 +210,7 @@ impl<C> Group<C> {
             .values()
             .any(|store| Self::watching(store) || store.invalidating || !store.pending.is_empty());
         for member in self.members.values().filter(|member| member.role == Role::Origin) {
-            member.shape.chunk.store(watched.into(), Ordering::Relaxed);
+            member.shape.watch(watched);
         }
     }
 }
@@ -658,15 +587,5 @@ fn bio(op: Op, sector: u64, sectors: u64) -> Bio {
         sector,
         sectors,
         fua: false,
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Persistent { overflow: false } => "P",
-            Kind::Persistent { overflow: true } => "PO",
-            Kind::Transient => "N",
-        })
     }
 }
