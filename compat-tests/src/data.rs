@@ -3,11 +3,11 @@
 //! Text form, one step a line; devices are `ramN` (disks) and `tN` (mapped, 254:N):
 //! ```text
 //! table tN LINE;LINE...        creates the device or replaces its table
-//! write DEV SECTOR SECTORS SEED
+//! write|sync DEV SECTOR SECTORS SEED    the second as with O_DSYNC: it is durable, and a flush follows
 //! read|discard|zero DEV SECTOR SECTORS
 //! flush DEV
 //! status tN                    shows the status of the device's first segment
-//! settle tN                    waits until a merge is over or a mirror is in sync, and shows the status
+//! settle tN                    waits until a merge is over, a mirror in sync or a log written, and shows the status
 //! suspend|resume tN
 //! message tN TEXT              shows the answer, if there is one
 //! remove tN
@@ -46,6 +46,7 @@ pub enum Dev {
 pub enum Step {
     Table(u32, String),
     Write(Dev, u64, u64, u32),
+    Sync(Dev, u64, u64, u32),
     Read(Dev, u64, u64),
     Discard(Dev, u64, u64),
     Zero(Dev, u64, u64),
@@ -75,6 +76,7 @@ impl std::fmt::Display for Step {
         match self {
             Step::Table(device, text) => write!(f, "table t{device} {}", text.replace('\n', ";")),
             Step::Write(dev, sector, sectors, seed) => write!(f, "write {dev} {sector} {sectors} {seed}"),
+            Step::Sync(dev, sector, sectors, seed) => write!(f, "sync {dev} {sector} {sectors} {seed}"),
             Step::Read(dev, sector, sectors) => write!(f, "read {dev} {sector} {sectors}"),
             Step::Discard(dev, sector, sectors) => write!(f, "discard {dev} {sector} {sectors}"),
             Step::Zero(dev, sector, sectors) => write!(f, "zero {dev} {sector} {sectors}"),
@@ -110,12 +112,15 @@ impl Step {
             None => word.strip_prefix('t')?.parse().ok().map(Dev::Mapped),
         };
         Some(match words[..] {
-            ["write", at, sector, sectors, seed] => Step::Write(
-                dev(at)?,
-                sector.parse().ok()?,
-                sectors.parse().ok()?,
-                seed.parse().ok()?,
-            ),
+            ["write" | "sync", at, sector, sectors, seed] => {
+                let step = if words[0] == "write" { Step::Write } else { Step::Sync };
+                step(
+                    dev(at)?,
+                    sector.parse().ok()?,
+                    sectors.parse().ok()?,
+                    seed.parse().ok()?,
+                )
+            }
             ["read", at, sector, sectors] => Step::Read(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["discard", at, sector, sectors] => Step::Discard(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
             ["zero", at, sector, sectors] => Step::Zero(dev(at)?, sector.parse().ok()?, sectors.parse().ok()?),
@@ -148,6 +153,11 @@ pub trait Machine {
     fn table(&mut self, device: u32, text: &str) -> Result<(), i32>;
     /// Writes.
     fn write(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32>;
+    /// Writes durably, and flushes.
+    fn sync(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
+        let _ = (dev, sector, data);
+        Err(NOT_HERE)
+    }
     /// Reads.
     fn read(&mut self, dev: Dev, sector: u64, data: &mut [u8]) -> Result<(), i32>;
     /// Discards.
@@ -219,6 +229,7 @@ pub fn play(machine: &mut dyn Machine, step: &Step) -> String {
     let result = match step {
         Step::Table(device, text) => machine.table(*device, text),
         Step::Write(dev, sector, sectors, seed) => machine.write(*dev, *sector, &pattern(*sectors, *seed)),
+        Step::Sync(dev, sector, sectors, seed) => machine.sync(*dev, *sector, &pattern(*sectors, *seed)),
         Step::Discard(dev, sector, sectors) => machine.discard(*dev, *sector, *sectors),
         Step::Zero(dev, sector, sectors) => machine.zero(*dev, *sector, *sectors),
         Step::Flush(dev) => machine.flush(*dev),
@@ -296,7 +307,8 @@ fn checksums(data: &[u8]) -> String {
     out
 }
 
-/// Waits until a merge is over or a mirror is in sync, looking at the status (of `device`) after each `pause`; gives it.
+/// Waits until a merge is over, a mirror in sync or a log of writes written, looking at the status (of `device`) after each
+/// `pause`; gives it.
 ///
 /// # Errors
 /// Those of [`Machine::status`]; -1 when it is not over after 600 looks.
@@ -305,17 +317,21 @@ pub fn settle_by_status<M: Machine + ?Sized>(
     device: u32,
     pause: std::time::Duration,
 ) -> Result<String, i32> {
+    let mut before = None;
     for _ in 0..600 {
         let status = machine.status(device)?;
         let words: Vec<&str> = status.split(['/', ' ']).collect();
         let settled = match words.as_slice() {
+            [_, _, "logging_disabled"] => true,
             [used, _, metadata] => used == metadata,
             ["2", _, _, in_sync, all, "1", ..] => in_sync == all,
+            [_, _] => before.as_ref() == Some(&status),
             _ => true,
         };
         if settled {
             return Ok(status);
         }
+        before = Some(status);
         std::thread::sleep(pause);
     }
     Err(-1)

@@ -209,3 +209,91 @@ pub fn switch_and_unstriped() -> Vec<Step> {
     }
     steps
 }
+
+/// Logs of writes in all orders of writes, flushes, durable writes, marks, new tables and ends; logs that are too small, that
+/// fail, and of a segment that does not begin at sector 0. The logs are compared as they are on their disk.
+#[must_use]
+pub fn log_writes() -> Vec<Step> {
+    let mut random = Random(80);
+    let mut steps = Vec::new();
+    let log = |sectors: u64| Step::Table(0, format!("0 {sectors} linear 1:1 0"));
+    let table = || Step::Table(1, "0 256 log-writes 1:0 254:0".into());
+    let dev = Dev::Mapped(1);
+    for round in 0..24 {
+        // The first ones are too small.
+        let size = if round < 12 { 8 + random.below(60) } else { 4096 };
+        steps.extend([log(size), table()]);
+        // Sectors that no flush came for: Linux logs them behind a durable write that overwrites them.
+        let mut cached: Vec<u64> = Vec::new();
+        for _ in 0..30 {
+            let sector = random.below(256);
+            let sectors = 1 + random.below((256 - sector).min(12));
+            let seed = u32::try_from(random.below(256)).expect("small");
+            match random.below(20) {
+                0..8 => {
+                    cached.extend(sector..sector + sectors);
+                    steps.push(Step::Write(dev, sector, sectors, seed));
+                }
+                8..10 if !cached.iter().any(|known| (sector..sector + sectors).contains(known)) => {
+                    cached.clear();
+                    steps.push(Step::Sync(dev, sector, sectors, seed));
+                }
+                8..11 => {
+                    cached.extend(sector / 8 * 8..sector / 8 * 8 + 8);
+                    steps.push(Step::Discard(dev, sector / 8 * 8, 8));
+                }
+                11 => {
+                    cached.extend(sector / 8 * 8..sector / 8 * 8 + 8);
+                    steps.push(Step::Zero(dev, sector / 8 * 8, 8));
+                }
+                12..15 => {
+                    cached.clear();
+                    steps.push(Step::Flush(dev));
+                }
+                15 => steps.push(Step::Message(1, format!("mark m{seed}"))),
+                16 => steps.push(Step::Message(1, format!("MARK {}", "x".repeat(seed as usize * 3)))),
+                17 => steps.push(Step::Message(
+                    1,
+                    ["mark", "mark a b", "hello x", "x"][seed as usize % 4].into(),
+                )),
+                18 if size == 4096 && seed < 40 => {
+                    cached.clear();
+                    steps.push(table());
+                }
+                _ => steps.extend([Step::Suspend(1), Step::Resume(1)]),
+            }
+            steps.push(Step::Settle(1));
+        }
+        if round % 4 == 3 {
+            // What is logged at once, so that it is one entry that fails.
+            steps.extend([
+                Step::Table(0, format!("0 {size} error")),
+                Step::Message(1, "mark lost".into()),
+            ]);
+            steps.push(Step::Settle(1));
+            steps.extend([log(size), Step::Write(dev, 0, 8, 1), Step::Flush(dev), Step::Settle(1)]);
+        }
+        steps.extend([
+            Step::Remove(1),
+            Step::Read(Dev::Disk(1), 0, 1024),
+            Step::Read(Dev::Disk(0), 0, 256),
+        ]);
+    }
+    for sectors in [8u64, 100, 300] {
+        steps.extend([
+            log(4096),
+            Step::Table(1, format!("0 64 linear 1:2 0\n64 {sectors} log-writes 1:0 254:0")),
+        ]);
+        steps.extend([
+            Step::Write(dev, 60, 12, 5),
+            Step::Flush(dev),
+            Step::Write(dev, 66, 2, 6),
+        ]);
+        steps.extend([Step::Read(dev, 0, 72), Step::Remove(1)]);
+        steps.extend([Step::Read(Dev::Disk(1), 0, 64), Step::Read(Dev::Disk(0), 0, 256)]);
+    }
+    // Further words do not count.
+    steps.push(Step::Table(1, "0 8 log-writes 1:0 1:1 more words".into()));
+    steps.push(Step::End);
+    steps
+}

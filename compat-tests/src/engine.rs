@@ -113,7 +113,22 @@ impl Engine {
     }
 
     fn io(&mut self, dev: Dev, op: Op, sector: u64, sectors: u64, data: &mut [u8]) -> Result<(), i32> {
-        let fua = false;
+        let bio = Bio {
+            op,
+            sector,
+            sectors,
+            fua: false,
+        };
+        self.bio(dev, bio, data)
+    }
+
+    fn bio(&mut self, dev: Dev, bio: Bio, data: &mut [u8]) -> Result<(), i32> {
+        let Bio {
+            op,
+            sector,
+            sectors,
+            fua,
+        } = bio;
         let result = match dev {
             Dev::Disk(minor) => {
                 let disk = self.sim.disk_mut(DevNo { major: 1, minor });
@@ -121,12 +136,6 @@ impl Engine {
             }
             Dev::Mapped(device) => {
                 let id = self.id(device);
-                let bio = Bio {
-                    op,
-                    sector,
-                    sectors,
-                    fua,
-                };
                 let written = if op == Op::Write { data.to_vec() } else { Vec::new() };
                 self.sim.io(id, bio, written).map(|read| {
                     if op == Op::Read {
@@ -152,6 +161,17 @@ impl Machine for Engine {
     fn write(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
         let sectors = (data.len() / SECTOR) as u64;
         self.io(dev, Op::Write, sector, sectors, &mut data.to_vec())
+    }
+
+    fn sync(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
+        let bio = Bio {
+            op: Op::Write,
+            sector,
+            sectors: (data.len() / SECTOR) as u64,
+            fua: true,
+        };
+        self.bio(dev, bio, &mut data.to_vec())?;
+        self.flush(dev)
     }
 
     fn read(&mut self, dev: Dev, sector: u64, data: &mut [u8]) -> Result<(), i32> {
@@ -207,7 +227,8 @@ impl Machine for Engine {
         let device = self.sim.device(self.id(device)).expect("it exists");
         let table = device.volume().table().ok_or(-1)?;
         let mut reply = Vec::new();
-        table.message(0, text.as_bytes(), &asked, &mut reply).map_err(|_| -1)?;
+        let work = table.message(0, text.as_bytes(), &asked, &mut reply).map_err(|_| -1)?;
+        self.sim.perform_all(work);
         self.sim.run();
         Ok(String::from_utf8_lossy(&reply).into())
     }

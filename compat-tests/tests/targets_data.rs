@@ -14,7 +14,7 @@ fn ask_linux(share: &Path, steps: &[Step]) -> Vec<String> {
     let lines: Vec<_> = steps.iter().map(Step::to_string).collect();
     std::fs::write(&file, lines.join("\n")).expect("written");
     let script = format!(
-        "modprobe -a dm-delay dm-flakey dm-mirror dm-zero dm-switch dm-unstripe dm-dust dm-crypt essiv ecb crypto_null sha256_generic && {} {} >{}/answers",
+        "modprobe -a dm-delay dm-flakey dm-mirror dm-zero dm-switch dm-unstripe dm-dust dm-crypt dm-log-writes essiv ecb crypto_null sha256_generic && {} {} >{}/answers",
         oracle::program(env!("CARGO_BIN_EXE_dm-data")).display(),
         file.display(),
         share.display()
@@ -89,6 +89,12 @@ fn each_side_reads_what_the_other_has_encrypted() {
 fn bad_blocks_are_the_same() {
     let (read, failed) = compare(&data_targets::dust());
     assert!(read > 500 && failed > 50, "{read} reads, {failed} failures");
+}
+
+#[test]
+fn logs_of_writes_are_the_same() {
+    let (read, failed) = compare(&data_targets::log_writes());
+    assert!(read > 50 && failed > 20, "{read} reads, {failed} failures");
 }
 
 #[test]

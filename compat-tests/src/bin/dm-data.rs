@@ -21,13 +21,13 @@ fn errno(error: &std::io::Error) -> i32 {
     error.raw_os_error().unwrap_or(-1)
 }
 
-fn open(dev: Dev) -> Result<File, i32> {
+fn open(dev: Dev, flags: i32) -> Result<File, i32> {
     let path = match dev {
         Dev::Disk(_) => format!("/dev/{dev}"),
         Dev::Mapped(_) => format!("/dev/mapper/{dev}"),
     };
     let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(libc::O_DIRECT);
+    options.read(true).write(true).custom_flags(libc::O_DIRECT | flags);
     options.open(path).map_err(|error| errno(&error))
 }
 
@@ -36,6 +36,15 @@ fn aligned(length: usize) -> (Vec<u8>, usize) {
     let buffer = vec![0u8; length + 4096];
     let first = buffer.as_ptr().align_offset(4096);
     (buffer, first)
+}
+
+fn write(dev: Dev, sector: u64, data: &[u8], flags: i32) -> Result<(), i32> {
+    let (mut buffer, first) = aligned(data.len());
+    let part = &mut buffer[first..first + data.len()];
+    part.copy_from_slice(data);
+    open(dev, flags)?
+        .write_all_at(part, sector * 512)
+        .map_err(|error| errno(&error))
 }
 
 fn dmsetup(args: &[&str], table: &str) -> Result<(), i32> {
@@ -52,7 +61,7 @@ fn dmsetup(args: &[&str], table: &str) -> Result<(), i32> {
 }
 
 fn range_ioctl(dev: Dev, request: libc::Ioctl, sector: u64, sectors: u64) -> Result<(), i32> {
-    let file = open(dev)?;
+    let file = open(dev, 0)?;
     let range = [sector * 512, sectors * 512];
     // SAFETY: these requests read two 64-bit numbers.
     if unsafe { libc::ioctl(file.as_raw_fd(), request, range.as_ptr()) } == 0 {
@@ -76,18 +85,17 @@ impl Machine for Linux {
     }
 
     fn write(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
-        let (mut buffer, first) = aligned(data.len());
-        let part = &mut buffer[first..first + data.len()];
-        part.copy_from_slice(data);
-        open(dev)?
-            .write_all_at(part, sector * 512)
-            .map_err(|error| errno(&error))
+        write(dev, sector, data, 0)
+    }
+
+    fn sync(&mut self, dev: Dev, sector: u64, data: &[u8]) -> Result<(), i32> {
+        write(dev, sector, data, libc::O_DSYNC)
     }
 
     fn read(&mut self, dev: Dev, sector: u64, data: &mut [u8]) -> Result<(), i32> {
         let (mut buffer, first) = aligned(data.len());
         let part = &mut buffer[first..first + data.len()];
-        open(dev)?
+        open(dev, 0)?
             .read_exact_at(part, sector * 512)
             .map_err(|error| errno(&error))?;
         data.copy_from_slice(part);
@@ -103,7 +111,7 @@ impl Machine for Linux {
     }
 
     fn flush(&mut self, dev: Dev) -> Result<(), i32> {
-        open(dev)?.sync_all().map_err(|error| errno(&error))
+        open(dev, 0)?.sync_all().map_err(|error| errno(&error))
     }
 
     fn status(&mut self, device: u32) -> Result<String, i32> {

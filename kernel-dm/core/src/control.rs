@@ -209,6 +209,11 @@ impl<H: Host> Control<H> {
         self.host.changed();
     }
 
+    /// What machines of targets are has changed, see [`crate::machine::Action::Changed`].
+    pub fn machine_changed(&mut self) {
+        self.touched();
+    }
+
     /// The exported state changed.
     fn touched(&mut self) {
         self.revision = self.revision.wrapping_add(1);

@@ -50,7 +50,7 @@ impl<C> Dust<C> {
     pub(crate) fn ask(&mut self, piece: PieceId, bio: &Bio, out: &mut Vec<Action<C>>) {
         let sector = self.line.offset + bio.sector;
         let bad = match self.enabled {
-            true => self.touch(sector / self.line.block, bio.op),
+            true => self.touch(sector / self.line.block, bio.op, out),
             false => false,
         };
         let verb = match bad {
@@ -62,13 +62,14 @@ impl<C> Dust<C> {
     }
 
     /// Whether an operation fails on a block. A write makes the block good, once it does not fail any more.
-    fn touch(&mut self, block: u64, op: Op) -> bool {
+    fn touch(&mut self, block: u64, op: Op, out: &mut Vec<Action<C>>) -> bool {
         let Some(failures) = self.bad.get_mut(&block) else {
             return false;
         };
         if op == Op::Read {
             return true;
         }
+        out.push(Action::Changed);
         match failures.checked_sub(1) {
             Some(left) => {
                 *failures = left;
@@ -79,6 +80,32 @@ impl<C> Dust<C> {
                 false
             }
         }
+    }
+
+    /// For an exported state: two flags, and each bad block with its number of failures.
+    pub(crate) fn state(&self, out: &mut Vec<u8>) {
+        if self.bad.is_empty() && !self.enabled && !self.quiet {
+            return;
+        }
+        out.extend([u8::from(self.enabled), u8::from(self.quiet)]);
+        for (block, failures) in &self.bad {
+            out.extend(block.to_le_bytes());
+            out.push(*failures);
+        }
+    }
+
+    /// `None` when that is no state.
+    pub(crate) fn restore(&mut self, state: &[u8]) -> Option<()> {
+        let (&[enabled @ 0..=1, quiet @ 0..=1], blocks) = state.split_first_chunk()? else {
+            return None;
+        };
+        let (blocks, []) = blocks.as_chunks::<9>() else {
+            return None;
+        };
+        let block = |[bytes @ .., failures]: &[u8; 9]| (u64::from_le_bytes(*bytes), *failures);
+        self.bad = blocks.iter().map(block).collect();
+        (self.enabled, self.quiet) = (enabled == 1, quiet == 1);
+        Some(())
     }
 
     pub(crate) fn status(&self, out: &mut dyn fmt::Write) -> fmt::Result {

@@ -20,6 +20,7 @@ use dm_abi::errno::Errno;
 use crate::dust::Dust;
 use crate::host::{Component, DevNo, DeviceId};
 use crate::io::{Bio, Verb};
+use crate::log_writes::LogWrites;
 use crate::mirrors::Mirror;
 use crate::snapshots::{Group, MemberId};
 
@@ -71,6 +72,13 @@ pub enum Action<C> {
         /// First sector on the component.
         sector: u64,
     },
+    /// Gives a copy of the data of a write that is held, before it goes on.
+    Data {
+        /// To be given back with the data.
+        token: Token,
+        /// Which one.
+        piece: PieceId,
+    },
     /// A piece that was held goes on, as what `verb` says. Nothing of it is under way any more.
     Release {
         /// Which one.
@@ -82,6 +90,9 @@ pub enum Action<C> {
     },
     /// Raises an event on a device, see [`crate::control::Control::event`].
     Event(DeviceId),
+    /// What an exported state says of the machine has changed: a host that saves states does so soon, see
+    /// [`crate::control::Control::machine_changed`].
+    Changed,
     /// Something that control waits for may have come true: the host does what [`crate::host::Host::changed`] does.
     Settled,
 }
@@ -98,6 +109,8 @@ pub enum Machine<C> {
     Mirror(Box<Mirror<C>>),
     /// Bad blocks, which one segment has for itself.
     Dust(Box<Dust<C>>),
+    /// A log of writes, which one segment has for itself.
+    LogWrites(Box<LogWrites<C>>),
 }
 
 /// What a segment with a machine goes through, see the methods of [`crate::table::Table`] with the same names.
@@ -107,6 +120,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.done(token, result, out),
             Machine::Mirror(mirror) => mirror.done(token, result, out),
+            Machine::LogWrites(log) => log.done(token, result, out),
             // It has no I/O of its own.
             Machine::Dust(_) => {}
         }
@@ -116,14 +130,14 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.load(id, out),
             // Its log may still change: the table that is live now has it.
-            Machine::Mirror(_) | Machine::Dust(_) => {}
+            Machine::Mirror(_) | Machine::Dust(_) | Machine::LogWrites(_) => {}
         }
     }
 
     pub(crate) fn loaded(&self, id: MemberId) -> Option<Result<(), Errno>> {
         match self {
             Machine::Snapshots(group) => group.loaded(id),
-            Machine::Mirror(_) | Machine::Dust(_) => Some(Ok(())),
+            Machine::Mirror(_) | Machine::Dust(_) | Machine::LogWrites(_) => Some(Ok(())),
         }
     }
 
@@ -140,13 +154,17 @@ impl<C: Clone> Machine<C> {
                 mirror.resume(holder, out);
                 Ok(())
             }
+            Machine::LogWrites(log) => {
+                log.resume();
+                Ok(())
+            }
             Machine::Dust(_) => Ok(()),
         }
     }
 
     pub(crate) fn opened(&mut self, out: &mut Vec<Action<C>>) {
         match self {
-            Machine::Snapshots(_) | Machine::Dust(_) => {}
+            Machine::Snapshots(_) | Machine::Dust(_) | Machine::LogWrites(_) => {}
             Machine::Mirror(mirror) => mirror.opened(out),
         }
     }
@@ -155,6 +173,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.suspend(id),
             Machine::Mirror(mirror) => mirror.suspend(out),
+            Machine::LogWrites(log) => log.suspend(out),
             Machine::Dust(_) => {}
         }
     }
@@ -163,6 +182,7 @@ impl<C: Clone> Machine<C> {
         match self {
             Machine::Snapshots(group) => group.suspended(id),
             Machine::Mirror(mirror) => mirror.is_quiet(),
+            Machine::LogWrites(log) => log.is_quiet(),
             Machine::Dust(_) => true,
         }
     }
@@ -174,6 +194,7 @@ impl<C: Clone> Machine<C> {
                 mirror.suspend(out);
                 mirror.is_quiet()
             }
+            Machine::LogWrites(log) => log.close(out),
             Machine::Dust(_) => true,
         }
     }
@@ -183,6 +204,20 @@ impl<C: Clone> Machine<C> {
             Machine::Snapshots(group) => group.ask(id, piece, bio, out),
             Machine::Mirror(mirror) => mirror.ask(piece, bio, out),
             Machine::Dust(dust) => dust.ask(piece, bio, out),
+            Machine::LogWrites(log) => log.ask(piece, bio, out),
+        }
+    }
+
+    pub(crate) fn message(
+        &mut self,
+        words: &[Vec<u8>],
+        reply: &mut Vec<u8>,
+        out: &mut Vec<Action<C>>,
+    ) -> Result<(), Errno> {
+        match self {
+            Machine::Snapshots(_) | Machine::Mirror(_) => Err(Errno::EINVAL),
+            Machine::Dust(dust) => dust.message(words, reply),
+            Machine::LogWrites(log) => log.message(words, out),
         }
     }
 }
@@ -193,20 +228,32 @@ impl<C> Machine<C> {
             Machine::Snapshots(group) => group.status(id, out),
             Machine::Mirror(mirror) => mirror.status(out),
             Machine::Dust(dust) => dust.status(out),
+            Machine::LogWrites(log) => log.status(out),
         }
     }
 
-    pub(crate) fn message(&mut self, words: &[Vec<u8>], reply: &mut Vec<u8>) -> Result<(), Errno> {
+    /// See [`crate::table::Table::write_state`]. Snapshots and mirrors have theirs on disks.
+    pub(crate) fn state(&self, out: &mut Vec<u8>) {
         match self {
-            Machine::Snapshots(_) | Machine::Mirror(_) => Err(Errno::EINVAL),
-            Machine::Dust(dust) => dust.message(words, reply),
+            Machine::Snapshots(_) | Machine::Mirror(_) => {}
+            Machine::Dust(dust) => dust.state(out),
+            Machine::LogWrites(log) => log.state(out),
+        }
+    }
+
+    /// See [`crate::table::Table::restore`].
+    pub(crate) fn restore(&mut self, state: &[u8]) -> bool {
+        match self {
+            Machine::Snapshots(_) | Machine::Mirror(_) => false,
+            Machine::Dust(dust) => dust.restore(state).is_some(),
+            Machine::LogWrites(log) => log.restore(state).is_some(),
         }
     }
 
     pub(crate) fn leave(&mut self, id: MemberId) {
         match self {
             Machine::Snapshots(group) => group.leave(id),
-            Machine::Mirror(_) | Machine::Dust(_) => {}
+            Machine::Mirror(_) | Machine::Dust(_) | Machine::LogWrites(_) => {}
         }
     }
 }

@@ -218,6 +218,33 @@ impl<C> Table<C> {
         segment.target.save(&|component| self.device(component), out)
     }
 
+    /// Appends what segment number `index` has become since the table was built, see [`Table::restore`]; for most that is
+    /// nothing.
+    pub fn write_state(&self, index: usize, out: &mut Vec<u8>) {
+        if !self.machine_state(index, out)
+            && let Some(segment) = self.segments.get(index)
+        {
+            segment.target.state(out);
+        }
+    }
+
+    /// Makes segment number `index` what [`Table::write_state`] gave of another table with the same lines. The machines are
+    /// there already, and the table was not live.
+    ///
+    /// # Errors
+    /// EINVAL when that cannot be of this segment.
+    pub fn restore(&self, index: usize, state: &[u8]) -> Result<(), TableError> {
+        let restored = state.is_empty()
+            || self.machine_restore(index, state).unwrap_or_else(|| {
+                let segment = self.segments.get(index);
+                segment.is_some_and(|segment| segment.target.restore(state))
+            });
+        restored.then_some(()).ok_or_else(|| TableError {
+            errno: Errno::EINVAL,
+            reason: alloc::format!("line {}: it cannot have become what is saved of it", index + 1),
+        })
+    }
+
     /// Whether a device can be resumed with this table.
     ///
     /// # Errors
@@ -246,16 +273,25 @@ impl<C> Table<C> {
         let segment = self.segment_at(sector).ok_or(Errno::EIO)?;
         segment.target.transform(direction, sector - segment.start, data)
     }
+}
 
-    /// Passes a message to the target at `sector`, and appends its answer, if it has one, to `reply`.
+impl<C: Clone> Table<C> {
+    /// Passes a message to the target at `sector`, and appends its answer, if it has one, to `reply`. The host performs
+    /// what is returned.
     ///
     /// # Errors
     /// EINVAL when no segment is there or its target does not know the message.
-    pub fn message(&self, sector: u64, text: &[u8], asked: &Asked, reply: &mut Vec<u8>) -> Result<(), Errno> {
+    pub fn message(
+        &self,
+        sector: u64,
+        text: &[u8],
+        asked: &Asked,
+        reply: &mut Vec<u8>,
+    ) -> Result<MachineWork<C>, Errno> {
         let segment = self.segment_at(sector).ok_or(Errno::EINVAL)?;
         let mut words = crate::targets::args::split(text);
         let of_machine = self.machine_message(self.index.find(sector), &words, reply);
-        let result = of_machine.unwrap_or_else(|| segment.target.message(&words, asked, reply));
+        let result = of_machine.unwrap_or_else(|| segment.target.message(&words, asked, reply).map(|()| Vec::new()));
         if segment.target.is_secret() {
             words.zeroize();
         }

@@ -151,6 +151,8 @@ unsafe extern "C" {
 
     // Machines. Nothing here waits for I/O or a gate but dmk_sync_io; all may sleep for memory.
     pub(crate) fn dmk_held_info(piece: *const HeldPiece, held: *mut HeldInfo);
+    /// Where the data of a held piece are, while it is held.
+    pub(crate) fn dmk_held_data(piece: *const HeldPiece) -> *const u8;
     /// Does the operation of a held piece at a component; `own` comes back.
     pub(crate) fn dmk_held_send(piece: *mut HeldPiece, to: *const CPiece, own: *mut c_void);
     /// The piece is not held any more, and done, but for what was started with `dmk_io_piece`.

@@ -194,9 +194,22 @@ fn act(queue: &mut Queue, machine: SharedMachine<Handle>, action: Action<Handle>
             // SAFETY: the piece is held.
             unsafe { hooks::dmk_held_send(pointer(piece), &raw const to, own.cast()) }
         }
+        Action::Data { token, piece } => {
+            let held = held(piece);
+            let data = match held.op == data::op_number(Op::Write) {
+                // SAFETY: a held piece keeps its request, and the data of a write are as long as its sectors.
+                true => Ok(unsafe {
+                    core::slice::from_raw_parts(hooks::dmk_held_data(pointer(piece)), bytes(held.sectors)).to_vec()
+                }),
+                false => Err(Errno::EIO),
+            };
+            tell(queue, &machine, token, data);
+        }
         Action::Release { piece, verb, report } => release(queue, machine, piece, verb, report),
         // SAFETY: this thread may sleep for memory.
         Action::Event(id) => unsafe { hooks::dmk_event(id.0) },
+        // This host does not save states.
+        Action::Changed => {}
         // SAFETY: it only takes a lock of its own.
         Action::Settled => unsafe { hooks::dmk_changed() },
     }

@@ -130,6 +130,7 @@ int	dmk_io_piece(struct dm_io *, const struct dmrs_piece *, void *);
 void	dmk_io_ask(struct dm_io *, uint64_t, uint64_t);
 void	dmk_io_again(struct dm_io *);
 void	dmk_held_info(const struct dm_piece *, struct dmk_held *);
+const void *dmk_held_data(const struct dm_piece *);
 void	dmk_held_send(struct dm_piece *, const struct dmrs_piece *, void *);
 void	dmk_held_put(struct dm_piece *);
 void	dmk_own_io(void *, uint32_t, const struct dmrs_piece *, void *);

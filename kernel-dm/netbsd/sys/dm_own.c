@@ -144,6 +144,13 @@ dmk_held_info(const struct dm_piece *pc, struct dmk_held *held)
 	held->pad = 0;
 }
 
+const void *
+dmk_held_data(const struct dm_piece *pc)
+{
+	return (const char *)pc->pc_io->io_bp->b_data +
+	    (size_t)pc->pc.offset * DM_SECTOR;
+}
+
 /* The piece is not held any more. */
 void
 dmk_held_put(struct dm_piece *pc)

@@ -110,8 +110,8 @@ pub struct Sim {
     /// Pieces that machines hold.
     pub(crate) asked: BTreeMap<PieceId, (RequestId, Piece)>,
     pub(crate) last_asked: u64,
-    /// What machines want to know of pieces that they let go, by the piece's offset.
-    pub(crate) reports: BTreeMap<(RequestId, u64), (SharedMachine<Handle>, Token)>,
+    /// Pieces that machines let go, and want to know the end of.
+    pub(crate) reports: Vec<(RequestId, Piece, SharedMachine<Handle>, Token)>,
     configure_error: Option<Errno>,
     numbers: Numbers,
 }
@@ -379,7 +379,8 @@ impl Sim {
         self.devices.get(&id)?.volume.table().map(|table| table.sectors())
     }
 
-    fn perform_all(&mut self, work: MachineWork<Handle>) {
+    /// Begins to do what machines want.
+    pub fn perform_all(&mut self, work: MachineWork<Handle>) {
         for (machine, actions) in work {
             self.perform_actions(&machine, actions);
         }

@@ -335,15 +335,24 @@ impl Sim {
                         own,
                     });
                 }
+                Action::Data { token, piece } => {
+                    let (request, piece) = self.asked[&piece];
+                    let request = &self.requests[&request];
+                    assert_eq!(request.bio.op, Op::Write);
+                    let first = bytes(piece.offset);
+                    let data = request.data[first..first + bytes(piece.sectors)].to_vec();
+                    self.tell_machine(machine, token, Ok(data));
+                }
                 Action::Release { piece, verb, report } => {
                     let (request, piece) = self.asked.remove(&piece).expect("the machine holds it");
                     assert_ne!(verb, Verb::Ask);
+                    let piece = Piece { verb, ..piece };
                     if let Some(token) = report {
-                        self.reports.insert((request, piece.offset), (machine.clone(), token));
+                        self.reports.push((request, piece, machine.clone(), token));
                     }
                     self.work.push(Work::Piece {
                         request,
-                        piece: Piece { verb, ..piece },
+                        piece,
                         due_ms: self.now_ms,
                         delayed: false,
                     });
@@ -353,7 +362,7 @@ impl Sim {
                         device.events += 1;
                     }
                 }
-                Action::Settled => self.changes += 1,
+                Action::Settled | Action::Changed => self.changes += 1,
             }
         }
     }
@@ -578,7 +587,9 @@ impl Sim {
     }
 
     fn piece_done(&mut self, id: RequestId, piece: &Piece, result: Result<(), Errno>) {
-        if let Some((machine, token)) = self.reports.remove(&(id, piece.offset)) {
+        let reported = |(request, other, ..): &(RequestId, Piece, _, _)| *request == id && other == piece;
+        if let Some(index) = self.reports.iter().position(reported) {
+            let (_, _, machine, token) = self.reports.remove(index);
             self.tell_machine(&machine, token, result.map(|()| Vec::new()));
         }
         let request = self.requests.get_mut(&id).expect("it has pieces");

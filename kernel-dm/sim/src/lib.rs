@@ -7,6 +7,7 @@ pub mod disk;
 pub mod host;
 pub mod io;
 pub mod model;
+pub mod numbered;
 pub mod random;
 pub mod stock;
 

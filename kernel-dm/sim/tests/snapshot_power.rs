@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
 use dm_sim::io::RequestId;
+use dm_sim::numbered::{number, sector};
 use dm_sim::{Disk, Random, SECTOR, Sim};
 
 const SECTORS: u64 = 64;
@@ -68,20 +69,6 @@ struct Run {
     merging: bool,
     next: u64,
     pending: BTreeMap<RequestId, Pending>,
-}
-
-fn sector(number: u64) -> [u8; SECTOR] {
-    let mut data = [0; SECTOR];
-    for place in data.chunks_exact_mut(8) {
-        place.copy_from_slice(&number.to_le_bytes());
-    }
-    data
-}
-
-/// The number in a sector, which must be whole.
-fn number(data: &[u8]) -> u64 {
-    assert!(data.chunks_exact(8).all(|word| word == &data[..8]), "a torn sector");
-    u64::from_le_bytes(data[..8].try_into().unwrap())
 }
 
 fn plug(disks: [Disk; 3]) -> Sim {

@@ -11,10 +11,9 @@ use bstr::ByteSlice;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, Header};
 use dm_core::control::{Awaited, Control, Outcome};
-use dm_core::host::DeviceId;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::engine::{Shared, Waiter};
+use crate::engine::{Raised, Shared, Waiter};
 use crate::foreign;
 use crate::host::UdmHost;
 use crate::log;
@@ -89,16 +88,21 @@ impl Daemon {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the threads that take what does not come from clients. `events` are those that targets raised.
+    /// Starts the threads that take what does not come from clients. `events` is what targets raise.
     ///
     /// # Errors
     /// EAGAIN when there can be no more threads.
-    pub fn start_threads(self: &Arc<Self>, events: Receiver<DeviceId>) -> std::io::Result<()> {
+    pub fn start_threads(self: &Arc<Self>, events: Receiver<Raised>) -> std::io::Result<()> {
         let this = self.clone();
         std::thread::Builder::new().name("udmd-events".into()).spawn(move || {
-            for id in events {
+            while let Ok(first) = events.recv() {
                 let mut core = this.core();
-                core.control.event(id);
+                for raised in std::iter::once(first).chain(events.try_iter()) {
+                    match raised {
+                        Raised::Event(id) => core.control.event(id),
+                        Raised::Changed => core.control.machine_changed(),
+                    }
+                }
                 core.save_changes();
             }
         })?;

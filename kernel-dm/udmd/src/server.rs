@@ -19,6 +19,7 @@ use std::sync::Arc;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::{Command, Header, flag};
 use dm_abi::plist::serve::{Ended, Served};
+use dm_core::secret::Secret;
 
 use crate::daemon::{Daemon, Stop};
 use crate::guard;
@@ -157,13 +158,14 @@ fn plist(daemon: &Daemon, xml: &[u8], stream: &UnixStream) -> Result<(u32, Vec<u
     }
 }
 
-fn text(payload: &mut Vec<u8>, text: &str) -> Result<usize, Errno> {
-    *payload = text.as_bytes().to_vec();
+fn text(payload: &mut Secret, text: &str) -> Result<usize, Errno> {
+    payload.clear();
+    payload.extend(text.as_bytes());
     Ok(payload.len())
 }
 
-/// Reads a request; `None` when the client is done.
-pub fn read_request(mut stream: &UnixStream) -> io::Result<Option<(u32, Vec<u8>)>> {
+/// Reads a request, which can have a key in a table line; `None` when the client is done.
+pub fn read_request(mut stream: &UnixStream) -> io::Result<Option<(u32, Secret)>> {
     let mut header = [0; 16];
     match stream.read_exact(&mut header) {
         Ok(()) => {}
@@ -171,7 +173,7 @@ pub fn read_request(mut stream: &UnixStream) -> io::Result<Option<(u32, Vec<u8>)
         Err(error) => return Err(error),
     }
     let (command, length) = parse(header)?;
-    let mut payload = vec![0; length];
+    let mut payload = Secret::zeroes(length);
     stream.read_exact(&mut payload)?;
     Ok(Some((command, payload)))
 }
@@ -193,11 +195,12 @@ pub fn reply(mut stream: &UnixStream, errno: i32, payload: &[u8]) -> io::Result<
 
 /// Sends a request or reply.
 pub fn send(stream: &mut impl Write, word: u32, payload: &[u8]) -> io::Result<()> {
-    let mut message = Vec::with_capacity(16 + payload.len());
-    message.extend_from_slice(&MAGIC.to_le_bytes());
-    message.extend_from_slice(&word.to_le_bytes());
-    message.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-    message.extend_from_slice(payload);
+    let mut message = Secret::new();
+    for word in [MAGIC, word] {
+        message.extend(&word.to_le_bytes());
+    }
+    message.extend(&(payload.len() as u64).to_le_bytes());
+    message.extend(payload);
     stream.write_all(&message)
 }
 

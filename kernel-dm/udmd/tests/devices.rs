@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use common::{Aligned, Daemon, Disk, Name, SECTOR, eventually, linear, run};
+use common::{Aligned, Daemon, Disk, Name, SECTOR, Unmount, eventually, linear, run};
 use dm_abi::ioctl::{Command as Dm, decode_dev, encode_dev, flag, reply};
 
 const MIB: u64 = 1 << 20;
@@ -102,14 +102,6 @@ fn a_filesystem_lives_on_it_and_grows() {
     assert_eq!(std::fs::read(mount.path().join("other")).unwrap(), b"after");
     drop(unmount);
     client.remove_soon("fs");
-}
-
-struct Unmount(String);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0).status();
-    }
 }
 
 #[test]

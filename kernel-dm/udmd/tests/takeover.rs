@@ -5,11 +5,10 @@ mod common;
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::{Aligned, Daemon, Disk, Name, SECTOR, eventually, kill, linear, run};
+use common::{Aligned, Daemon, Disk, Name, SECTOR, Unmount, eventually, kill, linear, run};
 use dm_abi::ioctl::{Command as Dm, flag};
 
 const MIB: u64 = 1 << 20;
@@ -95,14 +94,6 @@ fn a_filesystem_survives_the_daemon() {
     daemon.client().remove_soon("f");
 }
 
-struct Unmount(String);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn what_was_suspended_and_loaded_is_so_again() {
     let (one, two) = (Disk::new(MIB), Disk::new(MIB));
@@ -132,6 +123,59 @@ fn what_was_suspended_and_loaded_is_so_again() {
         client.remove_soon("x");
         client.remove_soon("empty");
     });
+}
+
+#[test]
+fn what_messages_have_made_of_targets_stays_so() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let bad = client.make("bad", &[(0, 64, "dust", format!("{} 0 512", disk.path))]);
+    let two = format!("2 8 0 {0} 0 {0} 64", disk.path);
+    let switch = client.make("switch", &[(0, 64, "switch", two)]);
+    bad.open_direct()
+        .write_all_at(&Aligned::pattern(64 * SECTOR, 1), 0)
+        .unwrap();
+    for text in ["addbadblock 3", "addbadblock 5", "addbadblock 9", "enable"] {
+        client.message("bad", text).unwrap();
+    }
+    client.message("switch", "set_region_mappings 0:1 1:0 R2,6").unwrap();
+    // A write makes block 5 good.
+    bad.open_direct()
+        .write_all_at(&Aligned::pattern(SECTOR, 2), 5 * 512)
+        .unwrap();
+    let read = |volume: &common::Volume, sector: u64| {
+        let mut data = Aligned::new(SECTOR);
+        volume
+            .open_direct()
+            .read_exact_at(&mut data, sector * 512)
+            .map(|()| data)
+    };
+    let seen = |volume: &common::Volume| -> Vec<bool> { (0..12).map(|sector| read(volume, sector).is_ok()).collect() };
+    let before = seen(&bad);
+    assert_eq!((0..12).filter(|&sector| !before[sector]).collect::<Vec<_>>(), [3, 9]);
+    switch
+        .open_direct()
+        .write_all_at(&Aligned::pattern(64 * SECTOR, 3), 0)
+        .unwrap();
+    // What a write has changed is saved a moment later.
+    std::thread::sleep(Duration::from_millis(200));
+    for _ in 0..2 {
+        daemon.kill();
+        daemon.start_again();
+        assert_eq!(seen(&bad), before);
+        let expected = Aligned::pattern(64 * SECTOR, 3);
+        for sector in [0, 8, 63] {
+            let at = usize::try_from(sector).unwrap() * SECTOR;
+            assert!(
+                *read(&switch, sector).unwrap() == expected[at..at + SECTOR],
+                "sector {sector}"
+            );
+        }
+    }
+    let mut client = daemon.client();
+    client.remove_soon("switch");
+    client.remove_soon("bad");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! "dmstate\0"  magic
-//! u32          version of this format: 1
+//! u32          version of this format: 2
 //! u64          identity of the next device
 //! u64          event counter
 //! u32          number of devices, and for each:
@@ -21,13 +21,15 @@
 //!             u32 u32 u64 u32 u8   major, minor, sectors, logical block size, discard
 //!         u32          number of lines, and for each:
 //!             u64 u64 text text    start, length, target type, parameters, most as TABLE_STATUS prints them
+//!             text                 what the target has become since it was loaded (not in version 1)
 //! u32          CRC-32 of all bytes before
 //! ```
-//! What targets count (phase of flakey, requests delayed) is not part of it and starts anew.
+//! What a target has become is for the target to say: the regions of a switch, the bad blocks of dust, that a log of writes
+//! was begun. What targets count (phase of flakey, requests delayed) is not part of it and starts anew. The bytes have keys
+//! and are wiped.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -37,10 +39,16 @@ use dm_abi::errno::Errno;
 use super::Control;
 use super::registry::{Device, Geometry, Graph};
 use crate::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, SharedTable};
+use crate::secret::Secret;
 use crate::table::{Line, MachineWork, Table, TableError};
+use wire::{Reader, Writer};
+
+mod wire;
 
 const MAGIC: &[u8; 8] = b"dmstate\0";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The oldest format that is read.
+const OLDEST: u32 = 1;
 
 const SUSPENDED: u8 = 1 << 0;
 const FROZEN: u8 = 1 << 1;
@@ -97,9 +105,9 @@ impl<H: Host> Control<H> {
     /// A device that is being suspended counts as not suspended, and a table that is being made live as inactive, up to
     /// the moment when the request asks for [`super::Awaited::Save`].
     #[must_use]
-    pub fn export(&self) -> Vec<u8> {
-        let mut out = Writer(Vec::new());
-        out.0.extend_from_slice(MAGIC);
+    pub fn export(&self) -> Secret {
+        let mut out = Writer(Secret::new());
+        out.0.extend(MAGIC);
         out.u32(FORMAT);
         out.u64(self.registry.next_id());
         out.u64(self.events);
@@ -209,35 +217,7 @@ impl<H: Host> Control<H> {
     }
 }
 
-struct Writer(Vec<u8>);
-
 impl Writer {
-    fn u8(&mut self, value: u8) {
-        self.0.push(value);
-    }
-
-    fn u16(&mut self, value: u16) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn u32(&mut self, value: u32) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    fn u64(&mut self, value: u64) {
-        self.0.extend_from_slice(&value.to_le_bytes());
-    }
-
-    /// No list here can be that long: each element takes memory.
-    fn count(&mut self, count: usize) {
-        self.u32(u32::try_from(count).unwrap_or(u32::MAX));
-    }
-
-    fn text(&mut self, text: &[u8]) {
-        self.count(text.len());
-        self.0.extend_from_slice(text);
-    }
-
     fn device<C>(&mut self, id: DeviceId, device: &Device<C>) {
         let limits = device.live.as_ref().map(|table| table.limits());
         let inactive = device.inactive.as_ref().or(device.resuming.as_ref());
@@ -289,15 +269,18 @@ impl Writer {
             self.u8(component.discard().into());
         }
         self.count(table.segments().len());
-        let mut params = String::new();
-        for segment in table.segments() {
+        let mut params = Secret::new();
+        for (index, segment) in table.segments().iter().enumerate() {
             params.clear();
-            // Writing into a String does not fail.
+            // Writing into memory does not fail.
             let _ = table.write_saved(segment, &mut params);
             self.u64(segment.start);
             self.u64(segment.length);
             self.text(segment.target.name().as_bytes());
-            self.text(params.as_bytes());
+            self.text(&params);
+            let mut state = Vec::new();
+            table.write_state(index, &mut state);
+            self.text(&state);
         }
     }
 }
@@ -329,6 +312,8 @@ struct SavedTable<'a> {
     read_only: bool,
     components: Vec<SavedComponent>,
     lines: Vec<Line<'a>>,
+    /// Of each line: what the target has become since.
+    states: Vec<&'a [u8]>,
 }
 
 #[derive(Clone, Copy)]
@@ -350,7 +335,7 @@ impl<'a> Saved<'a> {
         }
         let mut reader = Reader(rest.get(MAGIC.len()..).ok_or(ImportError::Checksum)?);
         let version = reader.u32()?;
-        if version != FORMAT {
+        if !(OLDEST..=FORMAT).contains(&version) {
             return Err(ImportError::Version(version));
         }
         let mut saved = Self {
@@ -359,7 +344,7 @@ impl<'a> Saved<'a> {
             devices: Vec::new(),
         };
         for _ in 0..reader.u32()? {
-            let device = reader.device()?;
+            let device = reader.device(version)?;
             if device.id.0 >= saved.next_id
                 || device.name.is_empty()
                 || device.name.len() > 127
@@ -473,60 +458,15 @@ impl SavedTable<'_> {
         };
         let mut table = Table::build(&mut open, self.lines.iter().copied(), self.read_only, now_ms)?;
         let work = table.attach(&mut |wanted| host.machine(wanted))?;
+        for (index, state) in self.states.iter().enumerate() {
+            table.restore(index, state)?;
+        }
         Ok((Arc::new(table), work))
     }
 }
 
-struct Reader<'a>(&'a [u8]);
-
 impl<'a> Reader<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], ImportError> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(ImportError::Contents)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ImportError> {
-        self.take(N)?.try_into().map_err(|_| ImportError::Contents)
-    }
-
-    fn u8(&mut self) -> Result<u8, ImportError> {
-        self.array().map(u8::from_le_bytes)
-    }
-
-    fn u16(&mut self) -> Result<u16, ImportError> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, ImportError> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, ImportError> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn flag(&mut self) -> Result<bool, ImportError> {
-        match self.u8()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(ImportError::Contents),
-        }
-    }
-
-    fn text(&mut self) -> Result<&'a [u8], ImportError> {
-        let len = usize::try_from(self.u32()?).map_err(|_| ImportError::Contents)?;
-        self.take(len)
-    }
-
-    fn dev(&mut self) -> Result<DevNo, ImportError> {
-        Ok(DevNo {
-            major: self.u32()?,
-            minor: self.u32()?,
-        })
-    }
-
-    fn device(&mut self) -> Result<SavedDevice<'a>, ImportError> {
+    fn device(&mut self, version: u32) -> Result<SavedDevice<'a>, ImportError> {
         let id = DeviceId(self.u64()?);
         let dev = self.dev()?;
         let (name, uuid) = (self.text()?, self.text()?);
@@ -561,15 +501,15 @@ impl<'a> Reader<'a> {
             });
         }
         if device.has(LIVE) {
-            device.live = Some(self.table()?);
+            device.live = Some(self.table(version)?);
         }
         if device.has(INACTIVE) {
-            device.inactive = Some(self.table()?);
+            device.inactive = Some(self.table(version)?);
         }
         Ok(device)
     }
 
-    fn table(&mut self) -> Result<SavedTable<'a>, ImportError> {
+    fn table(&mut self, version: u32) -> Result<SavedTable<'a>, ImportError> {
         let read_only = self.flag()?;
         let mut components = Vec::new();
         for _ in 0..self.u32()? {
@@ -580,7 +520,7 @@ impl<'a> Reader<'a> {
                 discard: self.flag()?,
             });
         }
-        let mut lines = Vec::new();
+        let (mut lines, mut states) = (Vec::new(), Vec::new());
         for _ in 0..self.u32()? {
             lines.push(Line {
                 start: self.u64()?,
@@ -588,11 +528,13 @@ impl<'a> Reader<'a> {
                 kind: self.text()?,
                 params: self.text()?,
             });
+            states.push(if version == OLDEST { &[] } else { self.text()? });
         }
         Ok(SavedTable {
             read_only,
             components,
             lines,
+            states,
         })
     }
 }

@@ -278,7 +278,8 @@ impl<H: Host> Control<H> {
                     let asked = Asked {
                         suspended: device.suspended,
                     };
-                    live.message(sector, text, &asked, &mut answer)?;
+                    let work = live.message(sector, text, &asked, &mut answer)?;
+                    self.perform(work);
                     // It may have changed what an exported state says.
                     self.touched();
                 }

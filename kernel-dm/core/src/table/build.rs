@@ -103,7 +103,7 @@ fn build_segment<C>(
     }
     let kind = TargetType::find(line.kind).ok_or_else(|| Refusal::invalid("unknown target type"))?;
     let mut words = args::split(line.params);
-    let target = kind.parse(&Args::new(&words, line.length, now_ms), &mut |word| {
+    let target = kind.parse(&Args::new(&words, line.start, line.length, now_ms), &mut |word| {
         components.get(word)
     });
     if kind.secret {

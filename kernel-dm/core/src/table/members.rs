@@ -11,10 +11,12 @@ use super::{Table, TableError};
 use crate::dust::Dust;
 use crate::host::DeviceId;
 use crate::io::{Bio, Piece, Verb};
+use crate::log_writes::LogWrites;
 use crate::machine::{Action, Machine, PieceId, SharedMachine, Wanted};
 use crate::mirrors::Mirror;
 use crate::snapshots::{Joining, MemberId};
 use crate::targets::Joins;
+use crate::targets::args::Refusal;
 
 /// What a segment is to its machine. Dropping it takes it out.
 #[derive(Debug)]
@@ -59,23 +61,11 @@ impl<C: Clone> Table<C> {
             let none = || refuse(Errno::EINVAL, "this host keeps no state for targets");
             let joins = match joins {
                 Joins::Snapshots(joins) => joins,
-                Joins::Mirror(line) => {
-                    let mirror = Mirror::new(&line, segment.length, &mut |index| {
-                        self.components[index as usize].clone()
-                    })
-                    .map_err(|refusal| refuse(refusal.errno, &refusal.reason))?;
-                    let machine = find(Wanted::Own(Machine::Mirror(Box::new(mirror)))).ok_or_else(none)?;
+                own => {
+                    let machine = self.own_machine(own, segment.length);
+                    let machine = machine.map_err(|refusal| refuse(refusal.errno, &refusal.reason))?;
                     members[index] = Some(Member {
-                        machine,
-                        id: MemberId::ONLY,
-                    });
-                    continue;
-                }
-                Joins::Dust(line) => {
-                    let dust = Dust::new(line, component(line.component).1);
-                    let machine = find(Wanted::Own(Machine::Dust(Box::new(dust)))).ok_or_else(none)?;
-                    members[index] = Some(Member {
-                        machine,
+                        machine: find(Wanted::Own(machine)).ok_or_else(none)?,
                         id: MemberId::ONLY,
                     });
                     continue;
@@ -114,6 +104,17 @@ impl<C: Clone> Table<C> {
             self.members = members.into_boxed_slice();
         }
         Ok(work)
+    }
+
+    /// The machine that one segment of `length` sectors has for itself.
+    fn own_machine(&self, joins: Joins, length: u64) -> Result<Machine<C>, Refusal> {
+        let mut component = |index: u32| self.components[index as usize].clone();
+        Ok(match joins {
+            Joins::Snapshots(_) => return Err(Refusal::invalid("its machine is shared")),
+            Joins::Mirror(line) => Machine::Mirror(Box::new(Mirror::new(&line, length, &mut component)?)),
+            Joins::Dust(line) => Machine::Dust(Box::new(Dust::new(line, component(line.component)))),
+            Joins::LogWrites(line, start) => Machine::LogWrites(Box::new(LogWrites::new(line, start, &mut component)?)),
+        })
     }
 
     /// Whether everything that the table's machines must read is read; `None` while that is under way.
@@ -210,6 +211,21 @@ impl<C: Clone> Table<C> {
             .with(&mut |machine| machine.ask(member.id, id, &inside, out));
         Some(member.machine.clone())
     }
+
+    /// Passes a message to the machine of segment number `index`; `None` when it has none.
+    pub(super) fn machine_message(
+        &self,
+        index: usize,
+        words: &[Vec<u8>],
+        reply: &mut Vec<u8>,
+    ) -> Option<Result<MachineWork<C>, Errno>> {
+        let member = self.members.get(index)?.as_ref()?;
+        let (mut result, mut actions) = (Ok(()), Vec::new());
+        member
+            .machine
+            .with(&mut |machine| result = machine.message(words, reply, &mut actions));
+        Some(result.map(|()| alloc::vec![(member.machine.clone(), actions)]))
+    }
 }
 
 impl<C> Table<C> {
@@ -225,19 +241,21 @@ impl<C> Table<C> {
         !self.members.is_empty()
     }
 
-    /// Passes a message to the machine of segment number `index`; `None` when it has none.
-    pub(super) fn machine_message(
-        &self,
-        index: usize,
-        words: &[Vec<u8>],
-        reply: &mut Vec<u8>,
-    ) -> Option<Result<(), Errno>> {
+    /// Appends the state of the machine of segment number `index`; false when it has none.
+    pub(super) fn machine_state(&self, index: usize, out: &mut Vec<u8>) -> bool {
+        let Some(Some(member)) = self.members.get(index) else {
+            return false;
+        };
+        member.machine.with(&mut |machine| machine.state(out));
+        true
+    }
+
+    /// Gives the machine of segment number `index` its state back; `None` when it has none.
+    pub(super) fn machine_restore(&self, index: usize, state: &[u8]) -> Option<bool> {
         let member = self.members.get(index)?.as_ref()?;
-        let mut result = Ok(());
-        member
-            .machine
-            .with(&mut |machine| result = machine.message(words, reply));
-        Some(result)
+        let mut restored = false;
+        member.machine.with(&mut |machine| restored = machine.restore(state));
+        Some(restored)
     }
 
     /// Prints the status of segment number `index` as its machine gives it; `None` when it has none.

@@ -50,7 +50,8 @@ pub fn split(params: &[u8]) -> Vec<Vec<u8>> {
         if bytes.peek().is_none() {
             return words;
         }
-        let mut word = Vec::new();
+        // No reallocation leaves a part of a key behind.
+        let mut word = Vec::with_capacity(bytes.clone().take_while(|&b| !is_blank(b)).count());
         while let Some(byte) = bytes.next_if(|&b| !is_blank(b)) {
             match byte {
                 b'\\' => word.push(bytes.next().unwrap_or(b'\\')),
@@ -138,6 +139,8 @@ impl FromStr for DevNo {
 #[derive(Debug)]
 pub struct Args<'a> {
     words: &'a [Vec<u8>],
+    /// First sector of the segment.
+    pub start: u64,
     /// Length of the segment in sectors.
     pub length: u64,
     /// The host's clock at load time.
@@ -147,8 +150,13 @@ pub struct Args<'a> {
 impl<'a> Args<'a> {
     /// The arguments of a segment.
     #[must_use]
-    pub fn new(words: &'a [Vec<u8>], length: u64, now_ms: u64) -> Self {
-        Self { words, length, now_ms }
+    pub fn new(words: &'a [Vec<u8>], start: u64, length: u64, now_ms: u64) -> Self {
+        Self {
+            words,
+            start,
+            length,
+            now_ms,
+        }
     }
 
     /// Number of words.

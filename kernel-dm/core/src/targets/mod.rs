@@ -30,6 +30,7 @@ mod dust;
 mod error;
 mod flakey;
 mod linear;
+mod log_writes;
 mod mirror;
 mod snapshot;
 mod striped;
@@ -46,6 +47,7 @@ pub use dust::Dust;
 pub use error::Error;
 pub use flakey::Flakey;
 pub use linear::Linear;
+pub use log_writes::LogWrites;
 pub use mirror::Mirror;
 pub use snapshot::{Snapshot, SnapshotMerge, SnapshotOrigin};
 pub use striped::Striped;
@@ -150,6 +152,8 @@ pub enum Joins {
     Mirror(crate::mirrors::Line),
     /// One of its own, bad blocks.
     Dust(crate::dust::Line),
+    /// One of its own, a log of writes; with the first sector of the segment.
+    LogWrites(crate::log_writes::Line, u64),
 }
 
 /// How a segment joins the machine of an origin and its snapshots; components are indices.
@@ -200,6 +204,18 @@ pub trait TargetKind: Sized + fmt::Debug {
     /// Those of `out`.
     fn save(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
         self.table(devices, out)
+    }
+
+    /// What the target has become since its table line was read, for an exported state; nothing where a table of the line
+    /// is the same. The machine, if there is one, says that for itself.
+    fn state(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
+    /// Becomes what [`TargetKind::state`] has given, which is not empty. False when that cannot be.
+    fn restore(&self, state: &[u8]) -> bool {
+        let _ = state;
+        false
     }
 
     /// Whether a device with this segment can be resumed.
@@ -379,6 +395,15 @@ macro_rules! targets {
                 dispatch!(self, target => target.save(devices, out))
             }
 
+            pub fn state(&self, out: &mut Vec<u8>) {
+                dispatch!(self, target => target.state(out));
+            }
+
+            #[must_use]
+            pub fn restore(&self, state: &[u8]) -> bool {
+                dispatch!(self, target => target.restore(state))
+            }
+
             pub fn can_resume(&self) -> Result<(), Errno> {
                 dispatch!(self, target => target.can_resume())
             }
@@ -444,6 +469,7 @@ targets! {
     Unstriped: Unstriped,
     Switch: Box<Switch>,
     Dust: Dust,
+    LogWrites: LogWrites,
     #[cfg(feature = "crypt")]
     Crypt: Box<Crypt>,
 }

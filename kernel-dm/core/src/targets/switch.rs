@@ -9,7 +9,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dm_abi::errno::Errno;
 
@@ -24,6 +24,8 @@ pub struct Switch {
     /// Sectors.
     region: u32,
     regions: Regions,
+    /// Messages have changed the table of regions.
+    changed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -139,7 +141,12 @@ impl TargetKind for Switch {
             errno: Errno::ENOMEM,
             reason: "no memory for so many regions".into(),
         })?;
-        Ok(Self { paths, region, regions })
+        Ok(Self {
+            paths,
+            region,
+            regions,
+            changed: AtomicBool::new(false),
+        })
     }
 
     fn table(&self, devices: Devices<'_>, out: &mut dyn Write) -> fmt::Result {
@@ -172,9 +179,30 @@ impl TargetKind for Switch {
         }
     }
 
+    /// The words of the table of regions.
+    fn state(&self, out: &mut Vec<u8>) {
+        if self.changed.load(Ordering::Relaxed) {
+            let words = self.regions.words.iter();
+            out.extend(words.flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()));
+        }
+    }
+
+    fn restore(&self, state: &[u8]) -> bool {
+        let (words, []) = state.as_chunks() else { return false };
+        if words.len() != self.regions.words.len() {
+            return false;
+        }
+        for (place, word) in self.regions.words.iter().zip(words) {
+            place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        self.changed.store(true, Ordering::Relaxed);
+        (0..self.regions.count).all(|region| (self.regions.get(region) as usize) < self.paths.len())
+    }
+
     fn message(&self, words: &[Vec<u8>], _: &Asked, _: &mut Vec<u8>) -> Result<(), Errno> {
         match words {
             [word, items @ ..] if word.eq_ignore_ascii_case(b"set_region_mappings") => {
+                self.changed.store(true, Ordering::Relaxed);
                 self.set_mappings(items).ok_or(Errno::EINVAL)
             }
             _ => Err(Errno::EINVAL),
@@ -259,6 +287,7 @@ mod tests {
             paths: paths.collect(),
             region: 8,
             regions: Regions::new(16, 3).unwrap(),
+            changed: AtomicBool::new(false),
         };
         for (items, taken, table) in [
             ("0:0 :1 :2 R3,d", true, "0120120120120120"),

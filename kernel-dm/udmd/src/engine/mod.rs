@@ -19,7 +19,7 @@ use dm_core::host::DeviceId;
 pub use mapped::Mapped;
 pub use notify::{Notifier, Waiter};
 pub use own::Locked;
-pub use reactor::{Inbox, Message, spawn};
+pub use reactor::{Inbox, Message, Raised, spawn};
 
 /// What the threads of the data path and those of the control path share.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use dm_core::host::Component;
 use dm_core::io::{Bio, Op, Piece, Verb};
 use dm_core::machine::{self, Action, Lock, Machine, PieceId, SharedMachine, Token};
 
-use super::reactor::{Message, Reactor};
+use super::reactor::{Message, Raised, Reactor};
 use super::request::{Frame, Origin};
 use crate::component::Handle;
 
@@ -130,6 +130,16 @@ impl Reactor {
                     None => crate::log!("a piece is held by no thread"),
                 }
             }
+            Action::Data { token, piece } => {
+                let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
+                if piece.0 >> THREAD == self.number {
+                    return self.give_data(piece, &machine, token);
+                }
+                match self.shared.inbox(thread) {
+                    Some(inbox) => inbox.send(Message::Data(piece, machine, token)),
+                    None => crate::log!("a piece is held by no thread"),
+                }
+            }
             Action::Release { piece, verb, report } => {
                 let report = report.map(|token| (machine, token));
                 let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
@@ -142,7 +152,8 @@ impl Reactor {
                 }
             }
             // Nobody listens only when the daemon is about to end.
-            Action::Event(id) => drop(self.events.send(id)),
+            Action::Event(id) => drop(self.events.send(Raised::Event(id))),
+            Action::Changed => drop(self.events.send(Raised::Changed)),
             Action::Settled => self.shared.notifier.notify(),
         }
     }
@@ -194,6 +205,21 @@ impl Reactor {
         let child = self.frames.insert(sent);
         let verb = Verb::remap(component, sector);
         self.do_piece(child, Piece { verb, ..piece });
+    }
+
+    /// Gives its machine the data of a write of this thread.
+    pub(super) fn give_data(&mut self, id: PieceId, machine: &SharedMachine<Handle>, token: Token) {
+        let entry = usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX);
+        let data = self.asked.get(entry).and_then(|&(index, piece)| {
+            let frame = &self.frames[index];
+            let buffer = self.frames[frame.root].buffer.as_ref()?;
+            let bytes = |sectors: u64| usize::try_from(sectors << 9).ok();
+            let first = frame.data.checked_add(bytes(piece.offset)?)?;
+            let end = first.checked_add(bytes(piece.sectors)?)?;
+            let is_there = frame.bio.op == Op::Write && end <= buffer.capacity();
+            is_there.then(|| buffer.bytes(0, end)[first..].to_vec())
+        });
+        self.tell_machine(machine, token, data.ok_or(Errno::EIO));
     }
 
     fn start_own(&mut self, own: Own, component: Component<Handle>, bio: Bio, data: &[u8]) {

@@ -5,7 +5,7 @@ use dm_core::host::Component;
 use dm_core::io::{Bio, Op, Piece, Verb};
 
 use super::now_ms;
-use super::reactor::Reactor;
+use super::reactor::{Raised, Reactor};
 use super::request::{Delayed, Frame, Job, Origin, Work};
 use crate::component::Handle;
 
@@ -225,7 +225,7 @@ impl Reactor {
             && table.piece_failed(&frame.bio, piece)
         {
             // Nobody listens only when the daemon is about to end.
-            let _ = self.events.send(frame.device.id);
+            let _ = self.events.send(Raised::Event(frame.device.id));
         }
     }
 

@@ -43,6 +43,8 @@ pub enum Message {
     Perform(SharedMachine<Handle>, Vec<Action<Handle>>),
     /// A piece of this thread, which its machine holds, is to be done at a component.
     Send(PieceId, u32, u64, SharedMachine<Handle>, Token),
+    /// The data of a write of this thread are for its machine.
+    Data(PieceId, SharedMachine<Handle>, Token),
     /// A piece of this thread is let go by its machine, which may want to know of its end.
     Release(PieceId, Verb, Option<(SharedMachine<Handle>, Token)>),
 }
@@ -71,11 +73,20 @@ impl Inbox {
     }
 }
 
-/// Starts a thread of the data path. It tells on `events` which devices a target raised an event on.
+/// What targets tell those who keep the engine's control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Raised {
+    /// An event on a device.
+    Event(DeviceId),
+    /// The state that is saved has changed.
+    Changed,
+}
+
+/// Starts a thread of the data path. It tells on `events` what targets raise.
 ///
 /// # Errors
 /// What keeps it from having a ring and buffers.
-pub fn spawn(shared: Arc<Shared>, events: Sender<DeviceId>, name: String) -> std::io::Result<Arc<Inbox>> {
+pub fn spawn(shared: Arc<Shared>, events: Sender<Raised>, name: String) -> std::io::Result<Arc<Inbox>> {
     let inbox = Arc::new(Inbox {
         messages: Mutex::default(),
         event: EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?,
@@ -107,7 +118,7 @@ struct Served {
 
 pub(super) struct Reactor {
     pub(super) shared: Arc<Shared>,
-    pub(super) events: Sender<DeviceId>,
+    pub(super) events: Sender<Raised>,
     inbox: Arc<Inbox>,
     pub(super) ring: Ring,
     pub(super) pool: Pool,
@@ -137,7 +148,7 @@ pub(super) struct Reactor {
 }
 
 impl Reactor {
-    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>, events: Sender<DeviceId>, number: u64) -> std::io::Result<Self> {
+    fn new(shared: Arc<Shared>, inbox: Arc<Inbox>, events: Sender<Raised>, number: u64) -> std::io::Result<Self> {
         let no_memory = || std::io::Error::from(std::io::ErrorKind::OutOfMemory);
         let mut ring = Ring::new()?;
         ring.poll(INBOX, inbox.event.as_fd());
@@ -223,6 +234,7 @@ impl Reactor {
                 Message::Send(piece, component, sector, machine, token) => {
                     self.send_held(piece, component, sector, machine, token);
                 }
+                Message::Data(piece, machine, token) => self.give_data(piece, &machine, token),
                 Message::Release(piece, verb, report) => self.release(piece, verb, report),
                 Message::Hurry(id) => {
                     let all = std::mem::take(&mut self.delayed);

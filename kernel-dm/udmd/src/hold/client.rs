@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use dm_core::host::DevNo;
+use dm_core::secret::Secret;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket, socketpair,
@@ -24,7 +26,7 @@ pub struct Inheritance {
     /// The devices' descriptors, by the engine's identity.
     pub devices: BTreeMap<u64, (DevNo, OwnedFd)>,
     /// The engine's state.
-    pub state: Option<Vec<u8>>,
+    pub state: Option<Secret>,
 }
 
 /// The connection to the holder, and all that it must know if it has to be started again.
@@ -42,7 +44,7 @@ impl Holder {
     /// # Errors
     /// What keeps it from being reached or started.
     pub fn connect_or_start(path: &Path) -> io::Result<(Self, Inheritance)> {
-        let mut inheritance = Inheritance::default();
+        let (mut inheritance, mut state) = (Inheritance::default(), None);
         let socket = match Self::connect(path) {
             Ok(socket) => {
                 wire::send(socket.as_fd(), Kind::Fetch, 0, NO_DEV, None)?;
@@ -52,11 +54,12 @@ impl Holder {
                     match (packet.kind, packet.fd) {
                         (Kind::Hold, Some(fd)) => drop(inheritance.devices.insert(packet.id, (packet.dev, fd))),
                         (Kind::State, Some(fd)) => {
-                            let mut file = File::from(fd);
-                            let mut bytes = Vec::new();
-                            file.rewind()?;
-                            file.read_to_end(&mut bytes)?;
+                            let file = File::from(fd);
+                            let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+                            let mut bytes = Secret::zeroes(len);
+                            file.read_exact_at(&mut bytes, 0)?;
                             inheritance.state = Some(bytes);
+                            state = Some(file);
                         }
                         (Kind::Done, _) => break,
                         _ => return Err(io::Error::from_raw_os_error(libc::EPROTO)),
@@ -74,7 +77,7 @@ impl Holder {
             path: path.to_owned(),
             socket,
             devices,
-            state: None,
+            state,
         };
         Ok((holder, inheritance))
     }
@@ -170,13 +173,45 @@ impl Holder {
         let mut file = File::from(memfd_create(c"udmd-state", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(state)?;
         self.tell(Kind::State, 0, NO_DEV, Some(file.as_fd()))?;
-        self.state = Some(file);
+        if let Some(old) = self.state.replace(file) {
+            wipe(&old);
+        }
         Ok(())
     }
 
     /// Ends the holder, and with it the devices that are left.
     pub fn quit(&mut self) {
         let _ = Self::ask(self.socket.as_fd(), Kind::Quit, 0, NO_DEV, None);
+        if let Some(state) = self.state.take() {
+            wipe(&state);
+        }
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Overwrites a state that nobody needs any more: it can have keys, and the system does not wipe memory that it gets back.
+fn wipe(state: &File) {
+    let zeroes = [0; 4096];
+    let len = state.metadata().map_or(0, |metadata| metadata.len());
+    for at in (0..len).step_by(zeroes.len()) {
+        let part = usize::try_from(len - at).unwrap_or(usize::MAX).min(zeroes.len());
+        if let Err(error) = state.write_all_at(&zeroes[..part], at) {
+            return crate::log!("an old state cannot be wiped: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wiped_state_has_nothing_left() {
+        let mut file = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
+        file.write_all(&[7; 10_000]).unwrap();
+        wipe(&file);
+        let mut bytes = vec![1; 10_000];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0));
     }
 }

@@ -40,6 +40,15 @@ fn succeeded(what: &str, output: Output) -> String {
     text
 }
 
+/// A mounted directory.
+pub struct Unmount(pub String);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
 /// Waits for something that must come true soon.
 pub fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -290,6 +299,14 @@ impl Client {
         }
         let count = u32::try_from(lines.len()).unwrap();
         self.call(Dm::TableLoad, Name::Name(name), flags, count, &payload)
+    }
+
+    /// Sends a message to the target at sector 0.
+    pub fn message(&mut self, name: &str, text: &str) -> Answer {
+        let mut payload = 0u64.to_le_bytes().to_vec();
+        payload.extend_from_slice(text.as_bytes());
+        payload.push(0);
+        self.call(Dm::TargetMsg, Name::Name(name), 0, 0, &payload)
     }
 
     pub fn resume(&mut self, name: &str) -> Answer {
