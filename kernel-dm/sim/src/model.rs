@@ -7,6 +7,9 @@ use dm_core::host::DevNo;
 use dm_core::io::Op;
 
 use crate::disk::{SECTOR, place};
+use clear::Cipher;
+
+pub mod clear;
 
 /// Where a segment leads: a disk or another mapped device, and a sector there.
 pub type Goal = (DevNo, u64);
@@ -26,6 +29,27 @@ pub enum Kind {
     Delay(Vec<(Goal, u32)>),
     /// `flakey`, up or down all the time.
     Flakey(Goal, Option<Down>),
+    /// `unstriped`: number of stripes, chunk size in sectors, index of the stripe.
+    Unstriped(u64, u64, u64, Goal),
+    /// `switch`: sectors of a region, the devices, and which one each region uses.
+    Switch(u64, Vec<Goal>, Vec<usize>),
+    /// `dust`, on blocks of the goal's device.
+    Dust(Goal, Dust),
+    /// `crypt`.
+    Crypt(Goal, Cipher),
+    /// `log-writes`: a device, and its log, which the model does not know.
+    LogWrites(DevNo, DevNo),
+}
+
+/// The bad blocks of a dust segment.
+#[derive(Clone, Debug, Default)]
+pub struct Dust {
+    /// Sectors of a block.
+    pub block: u64,
+    /// Bad blocks, with the number of writes that fail.
+    pub bad: BTreeMap<u64, u8>,
+    /// They are bad.
+    pub enabled: bool,
 }
 
 /// What a flakey segment does when it is down.
@@ -84,6 +108,14 @@ pub fn table_text(segments: &[Segment]) -> String {
                 };
                 format!("flakey {} 0 1000000 {features}", goal(to))
             }
+            Kind::Unstriped(count, chunk, index, to) => format!("unstriped {count} {chunk} {index} {}", goal(to)),
+            Kind::Switch(region, goals, _) => {
+                let goals: Vec<_> = goals.iter().map(goal).collect();
+                format!("switch {} {region} 0 {}", goals.len(), goals.join(" "))
+            }
+            Kind::Dust(to, dust) => format!("dust {} {}", goal(to), dust.block * SECTOR as u64),
+            Kind::Crypt(to, cipher) => format!("crypt {}", cipher.words(&goal(to))),
+            Kind::LogWrites(dev, log) => format!("log-writes {}:{} {}:{}", dev.major, dev.minor, log.major, log.minor),
         };
         lines.push(format!("{start} {} {target}", segment.length));
         start += segment.length;
@@ -105,6 +137,38 @@ struct Range {
     op: Op,
     first: u64,
     sectors: u64,
+}
+
+impl Range {
+    /// Parts that end at multiples of a size, with the sectors in front of each.
+    fn cut(self, size: u64) -> impl Iterator<Item = (u64, Self)> + use<> {
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            let first = self.first + done;
+            let sectors = (size - first % size).min(self.sectors - done);
+            let before = done;
+            done += sectors;
+            (sectors > 0).then_some((before, Self { first, sectors, ..self }))
+        })
+    }
+}
+
+impl Dust {
+    /// Whether an operation fails on a block.
+    fn touch(&mut self, number: u64, reads: bool) -> bool {
+        match self.bad.get_mut(&number) {
+            None => false,
+            Some(_) if reads => true,
+            Some(0) => {
+                self.bad.remove(&number);
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
 }
 
 impl Model {
@@ -132,6 +196,20 @@ impl Model {
         self.tables.insert(dev, segments);
     }
 
+    /// The segments of a mapped device, none when it has no table.
+    #[must_use]
+    pub fn table(&self, dev: DevNo) -> &[Segment] {
+        self.tables.get(&dev).map_or(&[], Vec::as_slice)
+    }
+
+    /// The same, to be changed by a message.
+    ///
+    /// # Panics
+    /// When it has no table.
+    pub fn table_mut(&mut self, dev: DevNo) -> &mut [Segment] {
+        self.tables.get_mut(&dev).expect("it has a table")
+    }
+
     /// Size of a device in sectors.
     #[must_use]
     pub fn sectors(&self, dev: DevNo) -> u64 {
@@ -153,12 +231,13 @@ impl Model {
     }
 
     fn range(&mut self, dev: DevNo, range: Range, data: &mut [u8]) -> Result<(), Errno> {
-        let Some(segments) = self.tables.get(&dev).cloned() else {
+        // Nothing leads back to it.
+        let Some(mut segments) = self.tables.remove(&dev) else {
             return self.disk_range(dev, range, data);
         };
         let mut result = Ok(());
         let mut start = 0;
-        for segment in segments {
+        for segment in &mut segments {
             let end = start + segment.length;
             let (first, last) = (range.first.max(start), (range.first + range.sectors).min(end));
             if first < last {
@@ -167,15 +246,18 @@ impl Model {
                     first: first - start,
                     sectors: last - first,
                 };
-                let done = self.segment(&segment.kind, part, slice(data, first - range.first, last - first));
+                let data = slice(data, first - range.first, last - first);
+                let done = self.segment(&mut segment.kind, start, part, data);
                 result = result.and(done);
             }
             start = end;
         }
+        self.tables.insert(dev, segments);
         result
     }
 
-    fn segment(&mut self, kind: &Kind, range: Range, data: &mut [u8]) -> Result<(), Errno> {
+    /// Does what lies in one segment, which begins at sector `start` of its device.
+    fn segment(&mut self, kind: &mut Kind, start: u64, range: Range, data: &mut [u8]) -> Result<(), Errno> {
         let reads = range.op == Op::Read;
         match kind {
             Kind::Error => Err(Errno::EIO),
@@ -187,34 +269,83 @@ impl Model {
             }
             Kind::Linear(goal) => self.pass(*goal, range, data),
             Kind::Delay(groups) => {
-                let group = if reads { 0 } else { 1.min(groups.len() - 1) };
+                let group = if reads { 0 } else { groups.len().min(2) - 1 };
                 self.pass(groups[group].0, range, data)
             }
             Kind::Striped(chunk, goals) => {
                 let mut result = Ok(());
-                let mut done = 0;
-                while done < range.sectors {
-                    // As many sectors as lie in one chunk: a damaged byte further down counts within them.
-                    let next = range.first + done;
-                    let mut sectors = 1;
-                    while done + sectors < range.sectors && !(next + sectors).is_multiple_of(*chunk) {
-                        sectors += 1;
-                    }
-                    let number = next / chunk;
+                for (done, part) in range.cut(*chunk) {
+                    let number = part.first / *chunk;
                     let stripes = goals.len() as u64;
                     let stripe = (0..goals.len())
                         .find(|&stripe| stripe as u64 == number % stripes)
                         .expect("one is");
-                    let part = Range {
-                        op: range.op,
-                        first: number / stripes * chunk + next % chunk,
-                        sectors,
+                    let there = Range {
+                        first: number / stripes * *chunk + part.first % *chunk,
+                        ..part
                     };
-                    result = result.and(self.pass(goals[stripe], part, slice(data, done, sectors)));
-                    done += sectors;
+                    result = result.and(self.pass(goals[stripe], there, slice(data, done, part.sectors)));
                 }
                 result
             }
+            Kind::Unstriped(..) if range.op == Op::Discard => Err(Errno::EOPNOTSUPP),
+            Kind::Unstriped(count, chunk, index, goal) => {
+                let mut result = Ok(());
+                for (done, part) in range.cut(*chunk) {
+                    let there = Range {
+                        first: (part.first / *chunk * *count + *index) * *chunk + part.first % *chunk,
+                        ..part
+                    };
+                    result = result.and(self.pass(*goal, there, slice(data, done, part.sectors)));
+                }
+                result
+            }
+            Kind::Switch(region, goals, used) => {
+                let mut result = Ok(());
+                for (done, part) in range.cut(*region) {
+                    let goal = goals[used[usize::try_from(part.first / *region).expect("few regions")]];
+                    result = result.and(self.pass(goal, part, slice(data, done, part.sectors)));
+                }
+                result
+            }
+            Kind::Dust(goal, dust) => {
+                // A discard is not cut.
+                let parts = range.cut(if range.op == Op::Discard { u64::MAX } else { dust.block });
+                let mut result = Ok(());
+                for (done, part) in parts {
+                    let number = (goal.1 + part.first) / dust.block;
+                    let fails = dust.enabled && dust.touch(number, reads);
+                    let there = match fails {
+                        true => Err(Errno::EIO),
+                        false => self.pass(*goal, part, slice(data, done, part.sectors)),
+                    };
+                    result = result.and(there);
+                }
+                result
+            }
+            Kind::Crypt(_, cipher) if range.op == Op::Discard && !cipher.discards => Err(Errno::EOPNOTSUPP),
+            Kind::Crypt(goal, _) if range.op == Op::Discard => self.pass(*goal, range, data),
+            Kind::Crypt(goal, cipher) => {
+                if !range.first.is_multiple_of(cipher.unit) || !range.sectors.is_multiple_of(cipher.unit) {
+                    return Err(Errno::EIO);
+                }
+                // Zeroes are written like other data.
+                let mut copy = match range.op {
+                    Op::WriteZeroes => vec![0; place(range.sectors).start],
+                    _ => data.to_vec(),
+                };
+                if !reads {
+                    cipher.change(true, range.first, &mut copy);
+                }
+                let op = if reads { Op::Read } else { Op::Write };
+                let result = self.pass(*goal, Range { op, ..range }, &mut copy);
+                if reads {
+                    cipher.change(false, range.first, &mut copy);
+                    data.copy_from_slice(&copy);
+                }
+                result
+            }
+            Kind::LogWrites(dev, _) => self.pass((*dev, start), range, data),
             Kind::Flakey(goal, down) => match down {
                 None => self.pass(*goal, range, data),
                 Some(Down::Fail) => Err(Errno::EIO),
@@ -280,8 +411,13 @@ impl Model {
             let goals: Vec<Goal> = match &segment.kind {
                 Kind::Zero | Kind::Error | Kind::Flakey(_, Some(Down::DropWrites)) => Vec::new(),
                 Kind::Flakey(_, Some(Down::Fail | Down::ErrorWrites)) => return None,
-                Kind::Linear(goal) | Kind::Flakey(goal, _) => vec![*goal],
-                Kind::Striped(_, goals) => goals.clone(),
+                Kind::Linear(goal)
+                | Kind::Flakey(goal, _)
+                | Kind::Unstriped(_, _, _, goal)
+                | Kind::Dust(goal, _)
+                | Kind::Crypt(goal, _) => vec![*goal],
+                Kind::LogWrites(dev, _) => vec![(*dev, 0)],
+                Kind::Striped(_, goals) | Kind::Switch(_, goals, _) => goals.clone(),
                 Kind::Delay(groups) => groups.iter().map(|(goal, _)| *goal).collect(),
             };
             for (dev, _) in goals {
@@ -297,7 +433,7 @@ impl Model {
     pub fn touched(&self, dev: DevNo, op: Op, first: u64, sectors: u64) -> Option<BTreeSet<(DevNo, u64)>> {
         let mut touched = BTreeSet::new();
         for sector in first..first.saturating_add(sectors).min(self.sectors(dev)) {
-            if let Some(place) = self.place(dev, op, sector)
+            if let Some(place) = self.place(dev, op, sector, &mut touched)
                 && !touched.insert(place)
             {
                 return None;
@@ -306,8 +442,9 @@ impl Model {
         Some(touched)
     }
 
-    /// The sector of a disk that is behind a sector of a device.
-    fn place(&self, dev: DevNo, op: Op, sector: u64) -> Option<(DevNo, u64)> {
+    /// The sector of a disk that is behind a sector of a device. What is in common for several sectors is put into `common`:
+    /// the blocks of dust, whose failures depend on the order in which they are touched.
+    fn place(&self, dev: DevNo, op: Op, sector: u64, common: &mut BTreeSet<(DevNo, u64)>) -> Option<(DevNo, u64)> {
         let Some(segments) = self.tables.get(&dev) else {
             return Some((dev, sector));
         };
@@ -320,7 +457,8 @@ impl Model {
             }
             inside -= segment.length;
         };
-        let (dev, sector) = match &segment.kind {
+        let start = sector - inside;
+        let (below, sector) = match &segment.kind {
             Kind::Zero | Kind::Error => return None,
             Kind::Linear((dev, offset)) | Kind::Flakey((dev, offset), _) => (*dev, offset + inside),
             Kind::Striped(chunk, goals) => {
@@ -330,12 +468,26 @@ impl Model {
                 (dev, offset + number / stripes * chunk + inside % chunk)
             }
             Kind::Delay(groups) => {
-                let group = if op == Op::Read { 0 } else { 1.min(groups.len() - 1) };
+                let group = if op == Op::Read { 0 } else { groups.len().min(2) - 1 };
                 let ((dev, offset), _) = groups[group];
                 (dev, offset + inside)
             }
+            Kind::Unstriped(count, chunk, index, (dev, offset)) => {
+                (*dev, offset + (inside / chunk * count + index) * chunk + inside % chunk)
+            }
+            Kind::Switch(region, goals, used) => {
+                let (dev, offset) = goals[used[usize::try_from(inside / region).expect("few regions")]];
+                (dev, offset + inside)
+            }
+            Kind::Dust((below, offset), dust) => {
+                // No sector of a disk has such a number.
+                common.insert((dev, u64::MAX - (start + inside - inside % dust.block)));
+                (*below, offset + inside)
+            }
+            Kind::Crypt((dev, offset), _) => (*dev, offset + inside),
+            Kind::LogWrites(dev, _) => (*dev, start + inside),
         };
-        self.place(dev, op, sector)
+        self.place(below, op, sector, common)
     }
 }
 

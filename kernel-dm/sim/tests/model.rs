@@ -1,21 +1,30 @@
-//! Random tables, stacks, requests and table swaps: the engine against the model.
+//! Random tables, stacks, requests, messages and table swaps: the engine against the model.
 
 use std::collections::BTreeSet;
 
 use dm_abi::errno::Errno;
 use dm_core::host::{DevNo, DeviceId, Host};
 use dm_core::io::{Bio, Op};
+use dm_core::targets::Asked;
 use dm_core::volume::Volume;
 use dm_sim::host::MAJOR;
-use dm_sim::model::{Down, Goal, Kind, Model, Segment, table_text};
+use dm_sim::model::clear::Cipher;
+use dm_sim::model::{Down, Dust, Goal, Kind, Model, Segment, table_text};
 use dm_sim::{Disk, RequestId, SECTOR, Sim};
 use proptest::prelude::*;
 
 const DISKS: u32 = 4;
 const DEVICES: u32 = 3;
+/// Sectors of the logs, one for each device; some get full.
+const LOG: u64 = 512;
 
 fn disk(minor: u32) -> DevNo {
     DevNo { major: 1, minor }
+}
+
+/// The log of a device.
+fn log(device: u32) -> DevNo {
+    disk(DISKS + device)
 }
 
 fn mapped(minor: u32) -> DevNo {
@@ -85,6 +94,10 @@ enum Step {
     Swap(u32, Vec<Recipe>, Vec<Wish>, Vec<Wish>, u64),
     Flush(u32),
     Bad(u32, u64),
+    /// A message to one of the segments that know some.
+    Tell(u32, usize, u32),
+    /// A device is suspended and goes on.
+    Pause(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -95,7 +108,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..DEVICES, recipes, wishes(), wishes(), any::<u64>())
             .prop_map(|(device, recipes, before, held, order)| Step::Swap(device, recipes, before, held, order)),
         2 => (0..DEVICES).prop_map(Step::Flush),
-        1 => (0..DISKS, any::<u64>()).prop_map(|(disk, sector)| Step::Bad(disk, sector)),
+        1 => (0..DISKS + DEVICES, any::<u64>()).prop_map(|(disk, sector)| Step::Bad(disk, sector)),
+        4 => (0..DEVICES, any::<usize>(), any::<u32>())
+            .prop_map(|(device, which, detail)| Step::Tell(device, which, detail)),
+        1 => (0..DEVICES).prop_map(Step::Pause),
     ]
 }
 
@@ -135,6 +151,8 @@ impl Both {
         }
         for minor in 0..DEVICES {
             both.sim.create(id(minor), Some(minor)).unwrap();
+            let path = format!("/dev/log{minor}");
+            both.sim.add_disk(1, log(minor).minor, &path, Disk::new(LOG));
         }
         both
     }
@@ -142,18 +160,22 @@ impl Both {
     /// A table of a device from recipes; it leads to disks and to devices with lower numbers, and is not smaller than
     /// the table that the device has.
     fn cook(&self, device: u32, recipes: &[Recipe]) -> Vec<Segment> {
-        let below: Vec<DevNo> = (0..DISKS).map(disk).chain((0..device).map(mapped)).collect();
+        // What a request does to a lower device with bad blocks would depend on the order of its pieces.
+        let lower = (0..device).filter(|&lower| !self.has_dust(lower)).map(mapped);
+        let below: Vec<DevNo> = (0..DISKS).map(disk).chain(lower).collect();
         let goal = |(which, offset): (usize, u64), sectors: u64| -> Option<Goal> {
             let dev = below[which % below.len()];
             let room = self.model.sectors(dev).checked_sub(sectors)?;
             Some((dev, offset % (room + 1)))
         };
+        let is_below = (device + 1..DEVICES).any(|upper| self.leads_to(upper, mapped(device)));
+        let (mut start, mut logged) = (0, false);
         let mut segments: Vec<Segment> = recipes
             .iter()
             .map(|recipe| {
                 let mut length = recipe.length;
                 let first = recipe.goals[0];
-                let kind = match recipe.kind % 12 {
+                let kind = match recipe.kind % 20 {
                     0..4 => goal(first, length).map(Kind::Linear),
                     4..7 => {
                         let stripes = recipe.goals.len() as u64;
@@ -172,7 +194,7 @@ impl Both {
                         let groups = groups.map(|(index, &pair)| Some((goal(pair, length)?, delay(index))));
                         groups.collect::<Option<_>>().map(Kind::Delay)
                     }
-                    _ => goal(first, length).map(|goal| {
+                    10 | 11 => goal(first, length).map(|goal| {
                         let down = match recipe.detail % 7 {
                             0 => None,
                             1 => Some(Down::Fail),
@@ -186,8 +208,54 @@ impl Both {
                         };
                         Kind::Flakey(goal, down)
                     }),
+                    12 | 13 => {
+                        let (chunk, count) = (recipe.chunk, 1 + u64::from(recipe.detail % 3));
+                        let rows = (length / chunk).max(1);
+                        length = rows * chunk;
+                        let index = u64::from(recipe.detail >> 8) % count;
+                        goal(first, rows * count * chunk).map(|goal| Kind::Unstriped(count, chunk, index, goal))
+                    }
+                    14 | 15 => {
+                        let goals = recipe.goals.iter().map(|&pair| goal(pair, length));
+                        let goals: Option<Vec<Goal>> = goals.collect();
+                        goals.map(|goals| {
+                            let regions = usize::try_from(length.div_ceil(recipe.chunk)).unwrap();
+                            let used = (0..goals.len()).cycle().take(regions).collect();
+                            Kind::Switch(recipe.chunk, goals, used)
+                        })
+                    }
+                    16 if !is_below => goal(first, length).map(|(dev, offset)| {
+                        // Blocks of the segment are those of its component: so a request touches each once.
+                        let block = (1u64 << (recipe.detail % 4)).min(1 << length.ilog2());
+                        let dust = Dust {
+                            block,
+                            ..Dust::default()
+                        };
+                        Kind::Dust((dev, offset / block * block), dust)
+                    }),
+                    19 if !logged => {
+                        let fits = |dev: &DevNo| self.model.sectors(*dev) >= start + length;
+                        logged = true;
+                        let dev = (0..DISKS).map(|which| disk((which + recipe.detail) % DISKS)).find(fits);
+                        dev.map(|dev| Kind::LogWrites(dev, log(device)))
+                    }
+                    _ => {
+                        let [bits, seed, iv, _] = recipe.detail.to_le_bytes();
+                        let unit = if bits & 4 != 0 && length > 1 { 2 } else { 1 };
+                        length -= length % unit;
+                        let cipher = Cipher {
+                            xts: bits & 1 != 0,
+                            long: bits & 2 != 0,
+                            seed,
+                            iv_offset: u64::from(iv) * 2,
+                            unit,
+                            discards: bits & 8 != 0,
+                        };
+                        goal(first, length).map(|(dev, offset)| Kind::Crypt((dev, offset - offset % unit), cipher))
+                    }
                 };
                 let kind = kind.unwrap_or(Kind::Zero);
+                start += length;
                 Segment { length, kind }
             })
             .collect();
@@ -200,6 +268,75 @@ impl Both {
             });
         }
         segments
+    }
+
+    fn has_dust(&self, device: u32) -> bool {
+        let table = self.model.table(mapped(device));
+        table.iter().any(|segment| matches!(segment.kind, Kind::Dust(..)))
+    }
+
+    /// Whether a device's table has another one as a component, which is all that dust must know.
+    fn leads_to(&self, device: u32, below: DevNo) -> bool {
+        let text = table_text(self.model.table(mapped(device)));
+        text.contains(&format!(" {}:{} ", below.major, below.minor))
+    }
+
+    /// Sends a message to one of the segments that know some.
+    fn tell(&mut self, device: u32, which: usize, detail: u32) {
+        let table = self.model.table_mut(mapped(device));
+        let mut start = 0;
+        let mut known = Vec::new();
+        for segment in table {
+            let first = start;
+            start += segment.length;
+            if matches!(segment.kind, Kind::Dust(..) | Kind::Switch(..) | Kind::LogWrites(..)) {
+                known.push((first, segment));
+            }
+        }
+        if known.is_empty() {
+            return;
+        }
+        let which = which % known.len();
+        let (start, segment) = &mut known[which];
+        let [what, failures, ..] = detail.to_le_bytes();
+        let number = u64::from(detail >> 16);
+        let (text, taken) = match &mut segment.kind {
+            Kind::Dust(goal, dust) => {
+                let number = goal.1 / dust.block + number % (segment.length.div_ceil(dust.block));
+                match what % 8 {
+                    0 => {
+                        dust.enabled = false;
+                        ("disable".into(), true)
+                    }
+                    1 => (format!("removebadblock {number}"), dust.bad.remove(&number).is_some()),
+                    2 | 3 => {
+                        dust.enabled = true;
+                        ("enable".into(), true)
+                    }
+                    _ => {
+                        let failures = failures % 3;
+                        let new = !dust.bad.contains_key(&number);
+                        if new {
+                            dust.bad.insert(number, failures);
+                        }
+                        (format!("addbadblock {number} {failures}"), new)
+                    }
+                }
+            }
+            Kind::Switch(_, goals, used) => {
+                let region = usize::try_from(number).unwrap() % used.len();
+                let path = usize::from(what) % goals.len();
+                used[region] = path;
+                (format!("set_region_mappings {region:x}:{path:x}"), true)
+            }
+            _ => (format!("mark {number}"), true),
+        };
+        let start = *start;
+        let table = self.sim.device(id(device)).unwrap().volume().table().unwrap().clone();
+        let asked = Asked { suspended: false };
+        let work = table.message(start, text.as_bytes(), &asked, &mut Vec::new());
+        assert_eq!(work.is_ok(), taken, "{text}");
+        self.sim.perform_all(work.unwrap_or_default());
     }
 
     /// Hands in a wish, unless it meets itself or a request under way on some sector; checks its pieces first.
@@ -263,8 +400,10 @@ impl Both {
                 .sim
                 .take(request)
                 .unwrap_or_else(|| panic!("{bio:?} is not complete"));
+            // A discard can fail in several ways at a time.
+            let both_fail = bio.op == Op::Discard && result.is_err() && expected.is_err();
             assert!(
-                result == expected,
+                result == expected || both_fail,
                 "{bio:?}: {:?} instead of {:?}",
                 summary(&result),
                 summary(&expected)
@@ -313,9 +452,12 @@ impl Both {
                     }
                 }
                 let segments = self.cook(*device, recipes);
-                let table = self.sim.table(&table_text(&segments), false).unwrap();
+                let table = self.sim.prepare(&table_text(&segments), false).unwrap();
                 let started_ms = self.sim.now_ms();
                 self.sim.volume(id(*device), Volume::close);
+                let live = self.sim.device(id(*device)).unwrap().volume().table().unwrap().clone();
+                let work = live.suspend();
+                self.sim.perform_all(work);
                 self.model.set_table(mapped(*device), segments);
                 // Requests that wait see the new table.
                 let mut held_busy = BTreeSet::new();
@@ -324,7 +466,7 @@ impl Both {
                     .filter_map(|wish| self.submit(&at_device(wish), &mut held_busy))
                     .collect();
                 assert_eq!(self.sim.device(id(*device)).unwrap().held(), held.len());
-                while !self.sim.device(id(*device)).unwrap().volume().is_drained() {
+                while !self.sim.device(id(*device)).unwrap().volume().is_drained() || !live.suspended() {
                     match self.sim.ready() {
                         0 => assert!(self.sim.advance_to_work()),
                         ready => {
@@ -337,10 +479,7 @@ impl Both {
                 let delays_below = *device > 0;
                 assert!(delays_below || self.sim.now_ms() == started_ms);
                 assert_eq!(self.sim.device(id(*device)).unwrap().held(), held.len());
-                self.sim.volume(id(*device), |volume| {
-                    volume.swap(Some(table.into()));
-                    volume.open();
-                });
+                self.sim.put(id(*device), table).unwrap();
                 self.sim.run_in_order(&mut choose);
                 pending.extend(held);
                 self.check(pending);
@@ -369,6 +508,11 @@ impl Both {
                 let sector = sector % self.sim.disk(disk(*minor)).sectors();
                 self.sim.disk_mut(disk(*minor)).make_bad(sector..sector + 1);
                 self.model.make_bad(disk(*minor), sector);
+            }
+            Step::Tell(device, which, detail) => self.tell(*device, *which, *detail),
+            Step::Pause(device) => {
+                self.sim.suspend(id(*device));
+                self.sim.resume(id(*device)).unwrap();
             }
         }
     }
