@@ -69,6 +69,17 @@ pub struct DmIoctl {
     pub length: u64,
 }
 
+/// `struct pollfd`.
+#[repr(C)]
+struct PollFd {
+    fd: c_int,
+    events: i16,
+    got: i16,
+}
+
+/// NetBSD's POLLIN.
+const POLLIN: i16 = 1;
+
 #[repr(C)]
 struct LoadModule {
     name: *const c_char,
@@ -87,6 +98,7 @@ pub struct Rump {
     pread: unsafe extern "C" fn(c_int, *mut c_void, usize, i64) -> isize,
     pwrite: unsafe extern "C" fn(c_int, *const c_void, usize, i64) -> isize,
     ioctl: unsafe extern "C" fn(c_int, u64, *mut c_void) -> c_int,
+    poll: unsafe extern "C" fn(*mut PollFd, u32, c_int) -> c_int,
     mknod: unsafe extern "C" fn(*const c_char, u32, u64) -> c_int,
     mkdir: unsafe extern "C" fn(*const c_char, u32) -> c_int,
     unlink: unsafe extern "C" fn(*const c_char) -> c_int,
@@ -146,6 +158,7 @@ impl Rump {
                 pread: function!(c"rump___sysimpl_pread"),
                 pwrite: function!(c"rump___sysimpl_pwrite"),
                 ioctl: function!(c"rump___sysimpl_ioctl"),
+                poll: function!(c"rump___sysimpl_poll"),
                 mknod: function!(c"rump___sysimpl_mknod50"),
                 mkdir: function!(c"rump___sysimpl_mkdir"),
                 unlink: function!(c"rump___sysimpl_unlink"),
@@ -262,6 +275,18 @@ impl File {
         );
         // SAFETY: the kernel reads and writes as many bytes as the number says.
         check(unsafe { (self.rump.ioctl)(self.fd, number, std::ptr::from_mut(argument).cast()) }.into()).map(drop)
+    }
+
+    /// Waits so many milliseconds until it is readable; whether it is.
+    #[allow(clippy::missing_errors_doc, reason = "errno")]
+    pub fn poll(&self, milliseconds: c_int) -> Result<bool> {
+        let mut poll = PollFd {
+            fd: self.fd,
+            events: POLLIN,
+            got: 0,
+        };
+        // SAFETY: one entry.
+        check(unsafe { (self.rump.poll)(&raw mut poll, 1, milliseconds) }.into()).map(|_| poll.got & POLLIN != 0)
     }
 
     /// Discards bytes.

@@ -5,6 +5,7 @@ use dm_abi::errno::Errno;
 use dm_core::host::{Component, DevNo, DevSpec, DeviceId, Opened};
 use dm_core::io::{Bio, Op, Piece, Verb};
 use dm_core::table::{Line, Table};
+use dm_core::targets::args::Given;
 
 /// Disks of several sizes, mapped devices with a table and without one.
 fn open(spec: DevSpec<'_>, _read_only: bool) -> Result<Component<()>, Errno> {
@@ -55,7 +56,7 @@ fn lines(text: &[u8]) -> Option<Vec<Line<'_>>> {
 const NOW: u64 = 1 << 40;
 
 fn build(text: &[u8]) -> Option<Table<()>> {
-    Table::build(&mut open, lines(text)?, false, NOW).ok()
+    Table::build(&mut open, lines(text)?, false, Given::at(NOW)).ok()
 }
 
 fn print(table: &Table<()>) -> String {

@@ -1,7 +1,7 @@
 //! Ciphers in the modes that disks use: sectors in, sectors out.
 //!
-//! [`SectorCipher`] is what target crypt needs; [`new`] makes one of the `aes` crate. A kernel with AES of its own can put
-//! that behind the same trait.
+//! [`SectorCipher`] is what target crypt needs, and a host says who makes it ([`crate::host::Host::CIPHER`]): [`new`] does
+//! with the `aes` crate, a kernel can put AES of its own behind the same trait.
 
 use alloc::boxed::Box;
 
@@ -38,7 +38,10 @@ pub enum Mode {
     Ecb,
 }
 
-/// AES in a mode; `None` for a key of a length that it does not have.
+/// Makes AES in a mode; `None` for a key of a length that it does not have. It may sleep.
+pub type New = fn(Mode, &[u8]) -> Option<Box<dyn SectorCipher>>;
+
+/// See [`New`]; with the `aes` crate.
 #[must_use]
 pub fn new(mode: Mode, key: &[u8]) -> Option<Box<dyn SectorCipher>> {
     match (mode, key.len()) {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
+use crate::cipher;
 use crate::machine::{Action, SharedMachine, Wanted};
 use crate::table::{Table, TableError};
 use crate::volume::Volume;
@@ -63,6 +64,9 @@ pub struct Limits {
 pub trait Host: Sized {
     /// Whether it keeps machines: without them, the target types that need one are not there.
     const MACHINES: bool = false;
+
+    /// AES for target crypt: the host's own, or the engine's.
+    const CIPHER: cipher::New = cipher::new;
 
     /// Handle of an open component that is not one of the engine's own devices.
     type Component: Clone + Send + Sync + 'static;

@@ -11,7 +11,6 @@
 
 extern crate alloc;
 
-#[cfg(feature = "crypt")]
 pub mod cipher;
 pub mod control;
 pub mod dust;

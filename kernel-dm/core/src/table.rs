@@ -9,6 +9,7 @@ use dm_abi::errno::Errno;
 
 use crate::host::{Component, DevNo, DevSpec, Limits};
 use crate::io::{Bio, Op, Piece, Verb};
+use crate::targets::args::Given;
 use crate::targets::{Asked, Direction, DiscardRule, Target};
 use zeroize::Zeroize;
 
@@ -78,7 +79,7 @@ pub struct Table<C> {
 
 impl<C> Table<C> {
     /// Builds a table from its lines. `open` opens a component read-only or not; it is called once for each that the
-    /// table names by number, or by the same path. `now_ms` is the host's clock.
+    /// table names by number, or by the same path.
     ///
     /// # Errors
     /// EINVAL for a table that is empty, has a gap, an overlap, a line of length 0, an unknown type or one that its
@@ -87,9 +88,9 @@ impl<C> Table<C> {
         open: &mut OpenComponent<'_, C>,
         lines: impl IntoIterator<Item = Line<'l>>,
         read_only: bool,
-        now_ms: u64,
+        given: Given,
     ) -> Result<Self, TableError> {
-        build::build(open, &mut lines.into_iter(), read_only, now_ms)
+        build::build(open, &mut lines.into_iter(), read_only, given)
     }
 
     /// The components that [`crate::io::Verb::Remap`] indexes, each device once, in the order of the table lines.

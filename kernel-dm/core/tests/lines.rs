@@ -5,6 +5,7 @@ mod common;
 use common::table;
 use dm_abi::errno::Errno;
 use dm_core::table::Table;
+use dm_core::targets::args::Given;
 use dm_core::targets::{Asked, TYPES};
 use proptest::prelude::*;
 
@@ -161,7 +162,7 @@ fn a_component_is_opened_once() {
         },
         lines,
         true,
-        0,
+        Given::at(0),
     )
     .unwrap();
     assert_eq!(opened.len(), 2);
@@ -276,7 +277,7 @@ proptest! {
     ) {
         let params = words.join(" ");
         let line = dm_core::table::Line { start, length, kind: kind.as_bytes(), params: params.as_bytes() };
-        match Table::build(&mut common::open, [line], false, u64::MAX) {
+        match Table::build(&mut common::open, [line], false, Given::at(u64::MAX)) {
             Ok(table) => prop_assert_eq!(table.sectors(), length),
             Err(error) => prop_assert!(!error.reason.is_empty()),
         }

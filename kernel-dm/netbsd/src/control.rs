@@ -25,6 +25,7 @@ fn locked<R>(f: impl FnOnce(&mut Control<Kernel>) -> R) -> R {
         hooks::dmk_control_lock();
         let control = CONTROL.load(Ordering::Acquire);
         let result = f(&mut *control);
+        hooks::dmk_events((*control).events());
         hooks::dmk_control_unlock();
         result
     }
@@ -92,6 +93,19 @@ fn permit(number: u32, privileged: c_int) -> Result<(), Errno> {
     }
 }
 
+/// The events before a request that arms the control node.
+fn arms(number: u32) -> Option<u64> {
+    (number == Command::DevArmPoll.number()).then(|| locked(|control| control.events()))
+}
+
+/// The control node is armed from `events` on, if there are some.
+fn arm(armed: *mut u64, events: Option<u64>) {
+    if let Some(events) = events {
+        // SAFETY: callers of the two protocols give a place for it.
+        unsafe { armed.write(events) }
+    }
+}
+
 /// Starts the control plane. The C half calls nothing else before.
 #[unsafe(no_mangle)]
 pub extern "C" fn dmrs_init() {
@@ -114,23 +128,28 @@ pub unsafe extern "C" fn dmrs_fini() -> c_int {
     0
 }
 
-/// A `struct dm_ioctl` request; 0 or an error. `used` is how much of the buffer goes back to the client.
+/// A `struct dm_ioctl` request; 0 or an error. `used` is how much of the buffer goes back to the client; `armed` is only
+/// written when the request arms the control node: the events that do not count any more.
 ///
 /// # Safety
-/// `buffer` is `length` bytes, `used` can be written.
+/// `buffer` is `length` bytes, the others can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dmrs_ioctl(
     number: u32,
     buffer: *mut u8,
     length: usize,
     privileged: c_int,
+    armed: *mut u64,
     used: *mut usize,
 ) -> c_int {
     // SAFETY: the caller's.
     let buffer = unsafe { core::slice::from_raw_parts_mut(buffer, length) };
     // The engine wipes what may hold keys, and the client's copy goes with it.
     let secure = Header::read(buffer).is_some_and(|header| header.flags & flag::SECURE_DATA != 0);
-    let result = permit(number, privileged).and_then(|()| run(number, buffer));
+    let result = permit(number, privileged).and_then(|()| {
+        let events = arms(number);
+        run(number, buffer).inspect(|_| arm(armed, events))
+    });
     // On failure the version went into the buffer, as on Linux.
     let (answer, bytes) = match result {
         Ok(bytes) => (0, bytes),
@@ -142,7 +161,8 @@ pub unsafe extern "C" fn dmrs_ioctl(
     answer
 }
 
-/// A property-list request; 0 or an error. The reply is memory for [`dmrs_free`], without NUL.
+/// A property-list request; 0 or an error. The reply is memory for [`dmrs_free`], without NUL; `armed` as of
+/// [`dmrs_ioctl`].
 ///
 /// # Safety
 /// `xml` is `length` bytes, the others can be written.
@@ -151,13 +171,15 @@ pub unsafe extern "C" fn dmrs_plist(
     xml: *const u8,
     length: usize,
     privileged: c_int,
+    armed: *mut u64,
     reply: *mut *mut c_void,
     reply_length: *mut usize,
 ) -> c_int {
     // SAFETY: the caller's.
     let xml = unsafe { core::slice::from_raw_parts(xml, length) };
     match serve(xml, privileged) {
-        Ok(text) => {
+        Ok((text, events)) => {
+            arm(armed, events);
             // SAFETY: the caller's.
             unsafe {
                 reply_length.write(text.len());
@@ -169,14 +191,16 @@ pub unsafe extern "C" fn dmrs_plist(
     }
 }
 
-fn serve(xml: &[u8], privileged: c_int) -> Result<Box<[u8]>, Errno> {
+/// The reply, and [`arms`].
+fn serve(xml: &[u8], privileged: c_int) -> Result<(Box<[u8]>, Option<u64>), Errno> {
     // SAFETY: it only returns a number.
     let mut served = Served::begin(xml, unsafe { hooks::dmk_major() })?;
     permit(served.command(), privileged)?;
+    let events = arms(served.command());
     loop {
         let result = run(served.command(), served.buffer());
         match served.end(result) {
-            Ended::Reply(text) => return Ok(text.into_boxed_slice()),
+            Ended::Reply(text) => return Ok((text.into_boxed_slice(), events)),
             Ended::Failed(errno) => return Err(errno),
             Ended::Again(again) => served = again,
         }

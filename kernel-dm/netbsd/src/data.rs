@@ -8,6 +8,7 @@ use dm_abi::errno::Errno;
 use dm_core::host::Component;
 use dm_core::io::{Bio, Op, Piece, Verb};
 use dm_core::table::Table;
+use dm_core::targets::Direction;
 use dm_core::volume::{Enter, Volume};
 
 use crate::errno::{check, to_native};
@@ -130,8 +131,13 @@ pub unsafe extern "C" fn dmrs_start(
                 Verb::Zero => {}
                 Verb::Fail(errno) => hooks::dmk_io_fail(io, to_native(errno)),
                 Verb::Ask => hooks::dmk_io_ask(io, piece.offset, piece.sectors),
-                // Only machines, and targets that are not in this driver, say this.
-                Verb::Again | Verb::Transform { .. } => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
+                // Only machines say this.
+                Verb::Again => hooks::dmk_io_fail(io, to_native(Errno::EIO)),
+                Verb::Transform { .. } => {
+                    if let Some(piece) = c_piece(live, &piece) {
+                        hooks::dmk_io_transform(io, &raw const piece);
+                    }
+                }
                 Verb::Remap { .. } => {
                     if let Some(piece) = c_piece(live, &piece) {
                         let _ = hooks::dmk_io_piece(io, &raw const piece, ptr::null_mut());
@@ -143,16 +149,17 @@ pub unsafe extern "C" fn dmrs_start(
     0
 }
 
-/// A piece with [`Verb::Remap`] for C.
+/// A piece with [`Verb::Remap`] or [`Verb::Transform`] for C.
 pub(crate) fn c_piece(table: &LiveTable, piece: &Piece) -> Option<CPiece> {
-    let Verb::Remap {
-        component,
-        sector,
-        delay_ms,
-        corrupt,
-    } = piece.verb
-    else {
-        return None;
+    let (component, sector, delay_ms, corrupt) = match piece.verb {
+        Verb::Remap {
+            component,
+            sector,
+            delay_ms,
+            corrupt,
+        } => (component, sector, delay_ms, corrupt),
+        Verb::Transform { component, sector } => (component, sector, 0, None),
+        _ => return None,
     };
     let (part, minor) = place(table.components().get(component as usize)?);
     Some(CPiece {
@@ -197,6 +204,31 @@ fn piece_of(piece: &CPiece) -> Piece {
 pub unsafe extern "C" fn dmrs_delay_over(table: *const c_void, bio: *const CBio, piece: *const CPiece) {
     // SAFETY: the caller's.
     unsafe { (*table.cast::<LiveTable>()).delay_over(&bio_of(&*bio), &piece_of(&*piece)) }
+}
+
+/// Changes the data of a piece on their way to the component or from there: 0 or an error.
+///
+/// # Safety
+/// `table` is what [`dmrs_start`] gave, before [`dmrs_exit`]; the data are as long as the piece.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dmrs_transform(
+    table: *const c_void,
+    bio: *const CBio,
+    piece: *const CPiece,
+    data: *mut u8,
+) -> c_int {
+    // SAFETY: the caller's.
+    let (table, bio, piece): (&LiveTable, Bio, &CPiece) = unsafe { (&*table.cast(), bio_of(&*bio), &*piece) };
+    let direction = match bio.op {
+        Op::Read => Direction::Read,
+        _ => Direction::Write,
+    };
+    // SAFETY: the caller's.
+    let data = unsafe { core::slice::from_raw_parts_mut(data, crate::own::bytes(piece.sectors)) };
+    match table.transform(direction, &bio, &piece_of(piece), 0, data) {
+        Ok(()) => 0,
+        Err(errno) => to_native(errno),
+    }
 }
 
 /// A piece failed at its component: 1 when an event is to be raised.

@@ -100,6 +100,8 @@ unsafe extern "C" {
     pub(crate) fn dmk_control_unlock();
     pub(crate) fn dmk_changes() -> u64;
     pub(crate) fn dmk_changed();
+    /// So many events have happened; wakes who polls the control node. May be called with the control lock held.
+    pub(crate) fn dmk_events(count: u64);
     /// Sleeps until the count differs from `seen`; EINTR or ERESTART on a signal.
     pub(crate) fn dmk_wait_changed(seen: u64) -> c_int;
 
@@ -142,6 +144,8 @@ unsafe extern "C" {
     /// Starts a piece. `own`, if not null, comes back with `dmrs_own_done` when it is done; when there is no memory, the
     /// request fails, and the answer is an error if there is an `own`, which then does not come back.
     pub(crate) fn dmk_io_piece(io: *mut Io, piece: *const CPiece, own: *mut c_void) -> c_int;
+    /// Starts a piece whose data are changed on their way: `dmrs_transform` comes from a thread.
+    pub(crate) fn dmk_io_transform(io: *mut Io, piece: *const CPiece);
     /// A machine is to be asked about a piece: `dmrs_ask` comes from a thread.
     pub(crate) fn dmk_io_ask(io: *mut Io, offset: u64, sectors: u64);
     /// The request goes back to the gate when its pieces are done.
@@ -167,4 +171,20 @@ unsafe extern "C" {
     pub(crate) fn dmk_lock_free(lock: *mut c_void);
     pub(crate) fn dmk_lock_enter(lock: *mut c_void);
     pub(crate) fn dmk_lock_exit(lock: *mut c_void);
+
+    // AES of the kernel, see [`crate::cipher`].
+    /// 0: it has none, and the others are not called.
+    pub(crate) fn dmk_aes() -> c_int;
+    /// Null for a key of a length that AES does not have.
+    pub(crate) fn dmk_aes_new(mode: u32, key: *const u8, length: usize) -> *mut c_void;
+    pub(crate) fn dmk_aes_free(key: *mut c_void);
+    /// Encrypts or decrypts sectors in place, as many as the IVs of 16 bytes, which are used up.
+    pub(crate) fn dmk_aes_run(
+        key: *const c_void,
+        encrypt: c_int,
+        ivs: *mut u8,
+        count: usize,
+        data: *mut u8,
+        length: usize,
+    );
 }

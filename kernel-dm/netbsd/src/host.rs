@@ -105,6 +105,8 @@ fn number_of_path(path: &[u8]) -> Result<DevNo, Errno> {
 impl Host for Kernel {
     const MACHINES: bool = true;
 
+    const CIPHER: dm_core::cipher::New = crate::cipher::new;
+
     type Component = Handle;
 
     fn open(&mut self, spec: DevSpec<'_>, read_only: bool) -> Result<Found<Handle>, Errno> {

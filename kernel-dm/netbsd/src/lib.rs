@@ -2,6 +2,7 @@
 //!
 //! The C half is called by the kernel and calls `dmrs_*` here; this half calls `dmk_*` there ([`hooks`]). Both sides of
 //! that border are declared once more in `sys/dm_glue.h`.
+//! * [`cipher`]: AES for target crypt.
 //! * [`control`]: requests of both protocols, with their waits.
 //! * [`host`]: what the engine asks of the kernel.
 //! * [`data`]: the data path.
@@ -10,6 +11,7 @@
 
 extern crate alloc;
 
+mod cipher;
 mod control;
 mod data;
 mod errno;

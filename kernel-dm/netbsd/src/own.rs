@@ -98,7 +98,7 @@ struct Work {
 /// Actions that are to be done, with the machine that wants them.
 type Queue = VecDeque<(SharedMachine<Handle>, Action<Handle>)>;
 
-fn bytes(sectors: u64) -> usize {
+pub(crate) fn bytes(sectors: u64) -> usize {
     usize::try_from(sectors).unwrap_or(usize::MAX).saturating_mul(512)
 }
 

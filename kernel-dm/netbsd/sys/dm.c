@@ -10,6 +10,7 @@
  *   d_lock            a device's gate and what it tells of itself; spins
  *   dm_work_lock      (dm_io.c) what the worker is to do; spins
  *   dm_change_lock    the count of changes; spins, for devices that have drained count too
+ *   dm_events_lock    (dm_control.c) open control nodes and the count of events
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -30,7 +31,11 @@
 
 #include "dm_glue.h"
 
+#if DM_HAVE_AES
+MODULE(MODULE_CLASS_DRIVER, dm, "aes");
+#else
 MODULE(MODULE_CLASS_DRIVER, dm, NULL);
+#endif
 
 #define	DM_HASH		64
 
@@ -39,9 +44,10 @@ static kcondvar_t dm_change_cv;
 static uint64_t dm_change_count;
 kmutex_t dm_devs_lock;
 static LIST_HEAD(, dm_dev) dm_devs[DM_HASH];
-static bool dm_control_open;
+static unsigned int dm_control_opens;	/* dm_devs_lock: of the control node */
 static bool dm_going;			/* dm_devs_lock: the module is being unloaded */
-static devmajor_t dm_bmajor = DM_BMAJOR, dm_cmajor = DM_CMAJOR;
+static devmajor_t dm_bmajor = DM_BMAJOR;
+devmajor_t dm_cmajor = DM_CMAJOR;
 
 static dev_type_open(dm_open);
 static dev_type_close(dm_close);
@@ -355,10 +361,15 @@ dm_open(dev_t dev_no, int flags, int mode, struct lwp *l)
 	if (dm_going) {
 		error = ENXIO;
 	} else if (minor(dev_no) == DM_CONTROL_MINOR) {
-		if (mode == S_IFCHR)
-			dm_control_open = true;
-		else
-			error = ENXIO;
+		if (mode == S_IFCHR) {
+			dm_control_opens++;
+			mutex_exit(&dm_devs_lock);
+			error = dm_client_open(flags);
+			if (error != EMOVEFD)
+				dm_control_leave();
+			return error;
+		}
+		error = ENXIO;
 	} else if ((dev = dm_find((uint32_t)minor(dev_no))) == NULL) {
 		error = ENXIO;
 	} else if ((flags & FWRITE) != 0 && dev->d_readonly) {
@@ -372,6 +383,15 @@ dm_open(dev_t dev_no, int flags, int mode, struct lwp *l)
 	return error;
 }
 
+/* An open control node is closed. */
+void
+dm_control_leave(void)
+{
+	mutex_enter(&dm_devs_lock);
+	dm_control_opens--;
+	mutex_exit(&dm_devs_lock);
+}
+
 /* The last close of a node's kind. */
 static int
 dm_close(dev_t dev_no, int flags, int mode, struct lwp *l)
@@ -381,9 +401,7 @@ dm_close(dev_t dev_no, int flags, int mode, struct lwp *l)
 	bool tell = false;
 
 	mutex_enter(&dm_devs_lock);
-	if (minor(dev_no) == DM_CONTROL_MINOR) {
-		dm_control_open = false;
-	} else if ((dev = dm_find((uint32_t)minor(dev_no))) != NULL) {
+	if ((dev = dm_find((uint32_t)minor(dev_no))) != NULL) {
 		if (mode == S_IFCHR)
 			dev->d_copen = false;
 		else
@@ -400,12 +418,7 @@ dm_close(dev_t dev_no, int flags, int mode, struct lwp *l)
 static int
 dm_rw(dev_t dev_no, struct uio *uio, int flag)
 {
-	struct dm_dev *dev;
-
-	if (minor(dev_no) == DM_CONTROL_MINOR)
-		return ENODEV;
-	dev = dm_lookup(dev_no);
-	if (dev == NULL)
+	if (dm_lookup(dev_no) == NULL)
 		return ENXIO;
 	/* physio(9) rounds the offset down. */
 	if (uio->uio_offset < 0 || uio->uio_offset % DM_SECTOR != 0)
@@ -428,11 +441,8 @@ dm_write(dev_t dev_no, struct uio *uio, int flags)
 static int
 dm_ioctl(dev_t dev_no, u_long cmd, void *data, int flag, struct lwp *l)
 {
-	struct dm_dev *dev;
+	struct dm_dev *dev = dm_lookup(dev_no);
 
-	if (minor(dev_no) == DM_CONTROL_MINOR)
-		return dm_control_ioctl(dev_no, cmd, data, flag, l);
-	dev = dm_lookup(dev_no);
 	return dev == NULL ? ENXIO : dm_disk_ioctl(dev, dev_no, cmd, data, flag, l);
 }
 
@@ -492,7 +502,7 @@ dm_fini(void)
 
 	/* Nobody comes in any more, or nothing has changed. */
 	mutex_enter(&dm_devs_lock);
-	if (dm_control_open || dm_going) {
+	if (dm_control_opens != 0 || dm_going) {
 		mutex_exit(&dm_devs_lock);
 		return EBUSY;
 	}
@@ -507,6 +517,7 @@ dm_fini(void)
 	}
 	devsw_detach(&dm_bdevsw, &dm_cdevsw);
 	dm_io_fini();
+	dm_control_fini();
 	cv_destroy(&dm_change_cv);
 	mutex_destroy(&dm_change_lock);
 	mutex_destroy(&dm_devs_lock);
@@ -526,7 +537,8 @@ dm_init(void)
 	cv_init(&dm_change_cv, "dmchange");
 	for (i = 0; i < DM_HASH; i++)
 		LIST_INIT(&dm_devs[i]);
-	dm_going = dm_control_open = false;
+	dm_going = false;
+	dm_control_init();
 	dm_io_init();
 	dmrs_init();
 	error = dm_io_start_worker();
@@ -541,6 +553,7 @@ dm_init(void)
 	if (error != 0) {
 		(void)dmrs_fini();
 		dm_io_fini();
+		dm_control_fini();
 		cv_destroy(&dm_change_cv);
 		mutex_destroy(&dm_devs_lock);
 		mutex_destroy(&dm_change_lock);

@@ -25,12 +25,25 @@
 /* The control node; no device has this minor number. */
 #define	DM_CONTROL_MINOR	0
 
+/* Since NetBSD 10 the kernel has AES (aes(9)), with the processor's instructions if it has them. */
+#ifndef DM_HAVE_AES
+#define	DM_HAVE_AES	(__NetBSD_Version__ >= 1000000000)
+#endif
+
 /* ---- the border ---- */
 
 #define	DMRS_READ	0
 #define	DMRS_WRITE	1
 #define	DMRS_FLUSH	2
 #define	DMRS_DISCARD	3
+
+/* How AES is used; dm_core::cipher::Mode. */
+#define	DMRS_XTS	0
+#define	DMRS_CBC	1
+#define	DMRS_ECB	2
+
+/* The request was not to arm the control node. */
+#define	DMRS_NOT_ARMED	UINT64_MAX
 
 #define	DMK_ANY_MINOR	UINT32_MAX
 #define	DMK_NO_BYTE	UINT64_MAX
@@ -79,14 +92,15 @@ struct dmk_held {
 
 void	dmrs_init(void);
 int	dmrs_fini(void);
-int	dmrs_ioctl(uint32_t, uint8_t *, size_t, int, size_t *);
-int	dmrs_plist(const uint8_t *, size_t, int, void **, size_t *);
+int	dmrs_ioctl(uint32_t, uint8_t *, size_t, int, uint64_t *, size_t *);
+int	dmrs_plist(const uint8_t *, size_t, int, uint64_t *, void **, size_t *);
 void	dmrs_free(void *, size_t);
 void	dmrs_closed(uint64_t);
 void	dmrs_event(uint64_t);
 int	dmrs_start(struct dm_dev *, void *, struct dm_io *, const struct dmrs_bio *, const void **);
 void	dmrs_delay_over(const void *, const struct dmrs_bio *, const struct dmrs_piece *);
 int	dmrs_piece_failed(const void *, const struct dmrs_bio *, const struct dmrs_piece *);
+int	dmrs_transform(const void *, const struct dmrs_bio *, const struct dmrs_piece *, void *);
 void	dmrs_exit(struct dm_dev *, void *, const void *);
 void	dmrs_ask(struct dm_piece *, const void *, const struct dmrs_bio *, uint64_t, uint64_t);
 void	dmrs_own_done(void *, int);
@@ -103,6 +117,7 @@ void	dmk_control_lock(void);
 void	dmk_control_unlock(void);
 uint64_t dmk_changes(void);
 void	dmk_changed(void);
+void	dmk_events(uint64_t);
 int	dmk_wait_changed(uint64_t);
 uint32_t dmk_major(void);
 int	dmk_dev_create(uint64_t, uint32_t *, void *, struct dm_dev **);
@@ -127,6 +142,7 @@ int	dmk_part_flush(struct dm_part *);
 int	dmk_part_discard(struct dm_part *, uint64_t, uint64_t);
 int	dmk_part_dump(struct dm_part *, uint64_t, void *, size_t);
 int	dmk_io_piece(struct dm_io *, const struct dmrs_piece *, void *);
+void	dmk_io_transform(struct dm_io *, const struct dmrs_piece *);
 void	dmk_io_ask(struct dm_io *, uint64_t, uint64_t);
 void	dmk_io_again(struct dm_io *);
 void	dmk_held_info(const struct dm_piece *, struct dmk_held *);
@@ -142,6 +158,10 @@ void	dmk_lock_enter(void *);
 void	dmk_lock_exit(void *);
 void	dmk_io_zero(struct dm_io *, uint64_t, uint64_t);
 void	dmk_io_fail(struct dm_io *, int);
+int	dmk_aes(void);
+void	*dmk_aes_new(uint32_t, const uint8_t *, size_t);
+void	dmk_aes_free(void *);
+void	dmk_aes_run(const void *, int, uint8_t *, size_t, uint8_t *, size_t);
 
 /* ---- what the C files share ---- */
 
@@ -192,6 +212,7 @@ struct dm_piece {
 	struct dmrs_piece pc;
 	struct dm_io *pc_io;		/* NULL for a machine's own */
 	bool pc_counted;		/* the request is not complete before this is */
+	bool pc_crypt;			/* its data are still to be changed */
 	uint32_t pc_op;
 	struct buf *pc_buf;		/* NULL while a machine is to be asked, or holds it */
 	void *pc_copy;			/* changed copy of what is written */
@@ -201,6 +222,7 @@ struct dm_piece {
 };
 
 extern kmutex_t dm_devs_lock;
+extern devmajor_t dm_cmajor;
 extern const struct bdevsw dm_bdevsw;
 extern const struct cdevsw dm_cdevsw;
 
@@ -213,6 +235,7 @@ void	dm_start(struct dm_dev *, struct buf *, uint32_t, uint64_t, uint64_t, unsig
 struct dm_piece *dm_piece_new(struct dm_io *, const struct dmrs_piece *, uint32_t, void *, bool);
 struct dm_piece *dm_piece_bare(struct dm_io *);
 void	dm_piece_start(struct dm_piece *, unsigned int);
+void	dm_piece_go(struct dm_piece *);
 void	dm_piece_finish(struct dm_piece *, int);
 void	dm_piece_free(struct dm_piece *);
 void	dm_own_init(void);
@@ -220,10 +243,15 @@ int	dm_own_start_workers(void);
 void	dm_own_fini(void);
 void	dm_machine_later(struct dm_piece *);
 void	dm_sync_later(struct dm_piece *);
+void	dm_crypt_later(struct dm_piece *);
+void	dm_crypt_do(struct dm_piece *);
 void	dm_strategy(struct buf *);
 struct dm_dev *dm_lookup(dev_t);
 int	dm_disk_ioctl(struct dm_dev *, dev_t, u_long, void *, int, struct lwp *);
 int	dm_sync(struct dm_dev *, uint32_t, uint64_t, uint64_t);
-int	dm_control_ioctl(dev_t, u_long, void *, int, struct lwp *);
+int	dm_client_open(int);
+void	dm_control_leave(void);
+void	dm_control_init(void);
+void	dm_control_fini(void);
 
 #endif /* DM_GLUE_H */

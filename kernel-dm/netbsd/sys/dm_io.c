@@ -3,7 +3,8 @@
  *
  * dm(4): the data path. The engine cuts a request into pieces, each piece becomes a buf on its component whose data is a
  * part of the request's. Nothing here sleeps but the worker thread, which starts delayed pieces, those that are too deep
- * in a stack of devices, and tells the engine about events. What a machine of the engine decides is in dm_own.c.
+ * in a stack of devices, and tells the engine about events. What a machine of the engine decides is in dm_own.c, what is
+ * encrypted in dm_crypt.c.
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -135,6 +136,7 @@ dm_piece_new(struct dm_io *io, const struct dmrs_piece *piece, uint32_t op, void
 	pc->pc = *piece;
 	pc->pc_io = io;
 	pc->pc_counted = false;
+	pc->pc_crypt = false;
 	pc->pc_op = op;
 	pc->pc_buf = buf;
 	pc->pc_copy = NULL;
@@ -171,6 +173,24 @@ dm_piece_free(struct dm_piece *pc)
 	pool_cache_put(dm_piece_cache, pc);
 }
 
+/* Sends a piece of a request, now or from the worker thread. */
+void
+dm_piece_go(struct dm_piece *pc)
+{
+	struct dm_io *io = pc->pc_io;
+
+	if (pc->pc.delay_ms == 0 && (pc->pc.part != NULL || io->io_depth < DM_MAX_DEPTH)) {
+		dm_piece_start(pc, io->io_depth + 1);
+		return;
+	}
+	mutex_enter(&dm_work_lock);
+	if (pc->pc.delay_ms != 0 && !io->io_dev->d_hurry)
+		pc->pc_due = dmk_now_ms() + pc->pc.delay_ms;
+	TAILQ_INSERT_TAIL(&dm_delayed, pc, pc_link);
+	cv_broadcast(&dm_work_cv);
+	mutex_exit(&dm_work_lock);
+}
+
 /* Starts a piece of a request. When there is no memory, 0 with the request failed; or the error, if a machine waits. */
 int
 dmk_io_piece(struct dm_io *io, const struct dmrs_piece *piece, void *own)
@@ -179,7 +199,7 @@ dmk_io_piece(struct dm_io *io, const struct dmrs_piece *piece, void *own)
 	struct dm_piece *pc;
 	size_t length = dm_bytes(piece->sectors);
 	uint64_t first = piece->offset * DM_SECTOR;
-	bool has_data = io->io_bio.op < DMRS_FLUSH, later;
+	bool has_data = io->io_bio.op < DMRS_FLUSH;
 
 	pc = dm_piece_new(io, piece, io->io_bio.op, has_data ? (char *)bp->b_data + first : NULL, false);
 	if (pc == NULL)
@@ -197,18 +217,7 @@ dmk_io_piece(struct dm_io *io, const struct dmrs_piece *piece, void *own)
 	pc->pc_counted = true;
 	pc->pc_own = own;
 	atomic_inc_uint(&io->io_pending);
-
-	later = piece->delay_ms != 0 || (piece->part == NULL && io->io_depth >= DM_MAX_DEPTH);
-	if (!later) {
-		dm_piece_start(pc, io->io_depth + 1);
-		return 0;
-	}
-	mutex_enter(&dm_work_lock);
-	if (piece->delay_ms != 0 && !io->io_dev->d_hurry)
-		pc->pc_due = dmk_now_ms() + piece->delay_ms;
-	TAILQ_INSERT_TAIL(&dm_delayed, pc, pc_link);
-	cv_broadcast(&dm_work_cv);
-	mutex_exit(&dm_work_lock);
+	dm_piece_go(pc);
 	return 0;
 fail:
 	dmk_io_fail(io, ENOMEM);
@@ -231,6 +240,11 @@ dm_piece_finish(struct dm_piece *pc, int error)
 	struct dm_io *io = pc->pc_io;
 	uint64_t first = pc->pc.offset * DM_SECTOR;
 
+	if (error == 0 && pc->pc_crypt) {
+		/* What was read is still encrypted. */
+		dm_crypt_later(pc);
+		return;
+	}
 	/* What a machine has sent somewhere says nothing about the request. */
 	if (error != 0 && pc->pc_counted) {
 		dmk_io_fail(io, error);

@@ -1,8 +1,7 @@
 /*-
  * SPDX-License-Identifier: BSD-2-Clause
  *
- * dm(4): ioctls. On the control node both control protocols: copy in, ask the engine, copy out. On devices what disks
- * answer.
+ * dm(4): ioctls of mapped devices: what disks answer.
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -11,115 +10,9 @@
 #include <sys/dkio.h>
 #include <sys/errno.h>
 #include <sys/fcntl.h>
-#include <sys/ioccom.h>
-#include <sys/kauth.h>
-#include <sys/kmem.h>
 #include <sys/systm.h>
 
-#include <prop/proplib.h>
-
 #include "dm_glue.h"
-#include "dm_ioctl.h"
-
-/* The longest property list, as the stock driver has it. */
-#define	DM_MAX_PLIST	(128 * 1024)
-/* The longest buffer of the other protocol. */
-#define	DM_MAX_BUFFER	(16 * 1024 * 1024)
-/* Where struct dm_ioctl has its size, and how long it is. */
-#define	DM_DATA_SIZE_AT	12
-#define	DM_HEADER	312
-
-static int
-dm_privileged(void)
-{
-	return kauth_authorize_system(kauth_cred_get(), KAUTH_SYSTEM_DEVMAPPER, 0, NULL, NULL, NULL) == 0;
-}
-
-static int
-dm_control_buffer(struct dm_netbsd_ioctl *request)
-{
-	void *user = (void *)(uintptr_t)request->buffer;
-	uint8_t head[DM_DATA_SIZE_AT + 4];
-	uint32_t wanted;
-	size_t length, used;
-	uint8_t *buffer;
-	int answer, error;
-
-	if (request->length < sizeof(head))
-		return EFAULT;
-	error = copyin(user, head, sizeof(head));
-	if (error != 0)
-		return error;
-	memcpy(&wanted, head + DM_DATA_SIZE_AT, sizeof(wanted));
-	length = (size_t)MIN(request->length, MAX(wanted, DM_HEADER));
-	if (length > DM_MAX_BUFFER)
-		return ENOMEM;
-	buffer = kmem_alloc(length, KM_SLEEP);
-	error = copyin(user, buffer, length);
-	if (error == 0) {
-		answer = dmrs_ioctl(request->nr, buffer, length, dm_privileged(), &used);
-		error = used != 0 ? copyout(buffer, user, used) : 0;
-		if (answer != 0)
-			error = answer;
-	}
-	/* Requests may carry keys. */
-	explicit_memset(buffer, 0, length);
-	kmem_free(buffer, length);
-	return error;
-}
-
-static int
-dm_control_plist(struct plistref *ref, u_long cmd)
-{
-	prop_dictionary_t dict;
-	size_t length = ref->pref_len, reply_length;
-	uint8_t *xml;
-	void *reply;
-	char *text;
-	int error;
-
-	if (length == 0 || length > DM_MAX_PLIST)
-		return EINVAL;
-	xml = kmem_alloc(length, KM_SLEEP);
-	error = copyin(ref->pref_plist, xml, length);
-	if (error == 0) {
-		/* With or without its NUL. */
-		error = dmrs_plist(xml, strnlen((const char *)xml, length), dm_privileged(), &reply, &reply_length);
-	}
-	explicit_memset(xml, 0, length);
-	kmem_free(xml, length);
-	if (error != 0)
-		return error;
-
-	text = kmem_alloc(reply_length + 1, KM_SLEEP);
-	memcpy(text, reply, reply_length);
-	text[reply_length] = '\0';
-	dmrs_free(reply, reply_length);
-	dict = prop_dictionary_internalize(text);
-	explicit_memset(text, 0, reply_length);
-	kmem_free(text, reply_length + 1);
-	if (dict == NULL)
-		return EIO;
-	/* Makes a mapping in the caller, which unmaps it. */
-	error = prop_dictionary_copyout_ioctl(ref, cmd, dict);
-	prop_object_release(dict);
-	return error;
-}
-
-int
-dm_control_ioctl(dev_t dev_no, u_long cmd, void *data, int flag, struct lwp *l)
-{
-	switch (cmd) {
-	case DM_NETBSD_PLIST:
-		return dm_control_plist(data, cmd);
-	case DM_NETBSD_IOCTL:
-		return dm_control_buffer(data);
-	default:
-		return ENOTTY;
-	}
-}
-
-/* ---- disks ---- */
 
 /* The label's checksum: all its 16-bit words, to the end of the last partition, give 0. */
 static uint16_t

@@ -6,7 +6,8 @@
  * A machine allocates memory and may sleep for it, which strategy must not. So whatever comes to a machine is put into a
  * queue, and a thread brings it there: pieces that it is to decide about, and the ends of what it started. A second thread
  * does what sleeps in a component, flushes and discards. Neither waits for a device's gate: a flush of a mapped device is a
- * request to it, as a write is.
+ * request to it, as a write is. The queue of what is to be encrypted or decrypted (dm_crypt.c) is here too; it has a thread
+ * for each processor.
  */
 #include <sys/param.h>
 #include <sys/types.h>
@@ -21,11 +22,14 @@
 
 #include "dm_glue.h"
 
-/* A queue and its thread. */
+#define	DM_MAX_THREADS	16
+
+/* A queue and its threads. */
 struct dm_queue {
 	TAILQ_HEAD(, dm_piece) q_pieces;
 	kcondvar_t q_cv;
-	struct lwp *q_lwp;
+	struct lwp *q_lwps[DM_MAX_THREADS];
+	unsigned int q_threads;
 	void (*q_do)(struct dm_piece *);
 	const char *q_name;
 	bool q_stop;
@@ -38,13 +42,16 @@ static void dm_sync_do(struct dm_piece *);
 
 static struct dm_queue dm_machine_queue = { .q_do = dm_machine_do, .q_name = "dmmach" };
 static struct dm_queue dm_sync_queue = { .q_do = dm_sync_do, .q_name = "dmsync" };
+static struct dm_queue dm_crypt_queue = { .q_do = dm_crypt_do, .q_name = "dmcrypt" };
+/* What one does last is for one behind it. */
+static struct dm_queue *const dm_queues[] = { &dm_crypt_queue, &dm_sync_queue, &dm_machine_queue };
 
 static void
 dm_queue_put(struct dm_queue *queue, struct dm_piece *pc)
 {
 	mutex_enter(&dm_own_lock);
 	TAILQ_INSERT_TAIL(&queue->q_pieces, pc, pc_link);
-	cv_broadcast(&queue->q_cv);
+	cv_signal(&queue->q_cv);
 	mutex_exit(&dm_own_lock);
 }
 
@@ -58,6 +65,12 @@ void
 dm_sync_later(struct dm_piece *pc)
 {
 	dm_queue_put(&dm_sync_queue, pc);
+}
+
+void
+dm_crypt_later(struct dm_piece *pc)
+{
+	dm_queue_put(&dm_crypt_queue, pc);
 }
 
 static void
@@ -242,53 +255,66 @@ dmk_lock_exit(void *lock)
 void
 dm_own_init(void)
 {
-	struct dm_queue *queues[] = { &dm_machine_queue, &dm_sync_queue };
+	struct dm_queue *queue;
 	unsigned int i;
 
 	mutex_init(&dm_own_lock, MUTEX_DEFAULT, IPL_BIO);
-	for (i = 0; i < __arraycount(queues); i++) {
-		TAILQ_INIT(&queues[i]->q_pieces);
-		cv_init(&queues[i]->q_cv, queues[i]->q_name);
-		queues[i]->q_lwp = NULL;
-		queues[i]->q_stop = false;
+	for (i = 0; i < __arraycount(dm_queues); i++) {
+		queue = dm_queues[i];
+		TAILQ_INIT(&queue->q_pieces);
+		cv_init(&queue->q_cv, queue->q_name);
+		queue->q_threads = 0;
+		queue->q_stop = false;
 	}
 }
 
 static int
-dm_queue_start(struct dm_queue *queue)
+dm_queue_start(struct dm_queue *queue, unsigned int threads)
 {
-	return kthread_create(PRI_NONE, KTHREAD_MPSAFE | KTHREAD_MUSTJOIN, NULL, dm_queue_thread, queue, &queue->q_lwp, "%s",
-	    queue->q_name);
+	int error = 0;
+
+	while (queue->q_threads < MIN(threads, DM_MAX_THREADS)) {
+		error = kthread_create(PRI_NONE, KTHREAD_MPSAFE | KTHREAD_MUSTJOIN, NULL, dm_queue_thread, queue,
+		    &queue->q_lwps[queue->q_threads], "%s", queue->q_name);
+		if (error != 0)
+			break;
+		queue->q_threads++;
+	}
+	/* A thread less is no error if there is one. */
+	return queue->q_threads != 0 ? 0 : error;
 }
 
 int
 dm_own_start_workers(void)
 {
-	int error;
+	unsigned int i;
+	int error = 0;
 
-	error = dm_queue_start(&dm_machine_queue);
-	return error != 0 ? error : dm_queue_start(&dm_sync_queue);
+	for (i = 0; error == 0 && i < __arraycount(dm_queues); i++)
+		error = dm_queue_start(dm_queues[i], dm_queues[i] == &dm_crypt_queue ? (unsigned int)ncpu : 1);
+	return error;
 }
 
 static void
 dm_queue_stop(struct dm_queue *queue)
 {
-	if (queue->q_lwp != NULL) {
-		mutex_enter(&dm_own_lock);
-		queue->q_stop = true;
-		cv_broadcast(&queue->q_cv);
-		mutex_exit(&dm_own_lock);
-		(void)kthread_join(queue->q_lwp);
-		queue->q_lwp = NULL;
-	}
+	unsigned int i;
+
+	mutex_enter(&dm_own_lock);
+	queue->q_stop = true;
+	cv_broadcast(&queue->q_cv);
+	mutex_exit(&dm_own_lock);
+	for (i = 0; i < queue->q_threads; i++)
+		(void)kthread_join(queue->q_lwps[i]);
 	cv_destroy(&queue->q_cv);
 }
 
 void
 dm_own_fini(void)
 {
-	/* What a component does last is told to its machine. */
-	dm_queue_stop(&dm_sync_queue);
-	dm_queue_stop(&dm_machine_queue);
+	unsigned int i;
+
+	for (i = 0; i < __arraycount(dm_queues); i++)
+		dm_queue_stop(dm_queues[i]);
 	mutex_destroy(&dm_own_lock);
 }

@@ -8,6 +8,7 @@ use dm_core::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, L
 use dm_core::io::Piece;
 use dm_core::machine::{Action, Lock, Machine, Machines, PieceId, SharedMachine, Token, Wanted};
 use dm_core::table::{Line, MachineWork, Table, TableError};
+use dm_core::targets::args::Given;
 use dm_core::volume::Volume;
 
 use crate::disk::Disk;
@@ -226,7 +227,7 @@ impl Sim {
                 params: words.next().unwrap_or("").as_bytes(),
             }
         });
-        let now_ms = self.now_ms;
+        let given = Given::at(self.now_ms);
         Table::build(
             &mut |spec, read_only| {
                 Ok(match self.open(spec, read_only)? {
@@ -246,7 +247,7 @@ impl Sim {
             },
             lines,
             read_only,
-            now_ms,
+            given,
         )
     }
 

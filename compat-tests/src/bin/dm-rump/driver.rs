@@ -12,15 +12,12 @@ use compat_tests::rump::{
 
 use super::{BLOCK, CHARACTER, offset};
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
 
 /// NetBSD's numbers.
-const EPERM: i32 = 1;
-const EINTR_FREE: i32 = 0;
-const ENXIO: i32 = 6;
-const EBUSY: i32 = 16;
-const EEXIST: i32 = 17;
-const EINVAL: i32 = 22;
+pub(crate) const ENXIO: i32 = 6;
+pub(crate) const EBUSY: i32 = 16;
+pub(crate) const EINVAL: i32 = 22;
 const EROFS: i32 = 30;
 
 /// The kernel, with no devices when a test begins.
@@ -61,22 +58,18 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ),
     ("missing minors, read-only devices", opens),
     ("a component is not for others", exclusive),
-    ("unprivileged requests are refused", unprivileged),
-    ("waiting for an event ends with the device", event),
-    ("property lists", property_lists),
-    ("the module stays while devices exist", module_busy),
 ];
 
-fn ask(control: &File, mut request: Request) -> Result<Request, i32> {
+pub(crate) fn ask(control: &File, mut request: Request) -> Result<Request, i32> {
     control.dm_ioctl(request.nr, &mut request.buffer)?;
     Ok(request)
 }
 
-fn errno<T>(what: &str, result: Result<T, i32>) -> Result<T, String> {
+pub(crate) fn errno<T>(what: &str, result: Result<T, i32>) -> Result<T, String> {
     result.map_err(|errno| format!("{what}: errno {errno}"))
 }
 
-fn refused<T>(what: &str, result: Result<T, i32>, expected: i32) -> Checked {
+pub(crate) fn refused<T>(what: &str, result: Result<T, i32>, expected: i32) -> Checked {
     match result {
         Err(errno) if errno == expected => Ok(()),
         Err(errno) => Err(format!("{what}: errno {errno}, not {expected}")),
@@ -84,7 +77,7 @@ fn refused<T>(what: &str, result: Result<T, i32>, expected: i32) -> Checked {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Checked {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Checked {
     match got == expected {
         true => Ok(()),
         false => Err(format!("{what}: {got:?}, not {expected:?}")),
@@ -92,32 +85,32 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, expected: T) -> Chec
 }
 
 /// Data of sectors: no two are alike.
-fn pattern(sectors: usize, seed: u8) -> Vec<u8> {
+pub(crate) fn pattern(sectors: usize, seed: u8) -> Vec<u8> {
     (0..sectors * 512)
         .map(|i| seed ^ (i / 512).to_le_bytes()[0] ^ (i % 251).to_le_bytes()[0])
         .collect()
 }
 
 impl Machine<'_> {
-    fn ask(&self, request: Request) -> Result<Request, i32> {
+    pub(crate) fn ask(&self, request: Request) -> Result<Request, i32> {
         ask(self.control, request)
     }
 
-    fn load(&self, name: &str, lines: &[(u64, u64, &str, &str)]) -> Result<(), i32> {
+    pub(crate) fn load(&self, name: &str, lines: &[(u64, u64, &str, &str)]) -> Result<(), i32> {
         self.ask(Request::new(nr::TABLE_LOAD, HEADER).name(name).table(lines))
             .map(drop)
     }
 
-    fn resume(&self, name: &str) -> Result<(), i32> {
+    pub(crate) fn resume(&self, name: &str) -> Result<(), i32> {
         self.ask(Request::new(nr::DEV_SUSPEND, HEADER).name(name)).map(drop)
     }
 
-    fn remove(&self, name: &str) -> Result<(), i32> {
+    pub(crate) fn remove(&self, name: &str) -> Result<(), i32> {
         self.ask(Request::new(nr::DEV_REMOVE, HEADER).name(name)).map(drop)
     }
 
     /// Makes a device with a live table and its nodes; its minor number.
-    fn make(&self, name: &str, lines: &[(u64, u64, &str, &str)]) -> Result<u32, String> {
+    pub(crate) fn make(&self, name: &str, lines: &[(u64, u64, &str, &str)]) -> Result<u32, String> {
         let made = errno("create", self.ask(Request::new(nr::DEV_CREATE, HEADER).name(name)))?;
         errno("load", self.load(name, lines))?;
         errno("resume", self.resume(name))?;
@@ -133,20 +126,20 @@ impl Machine<'_> {
         Ok(minor)
     }
 
-    fn raw(&self, name: &str) -> Result<File, String> {
+    pub(crate) fn raw(&self, name: &str) -> Result<File, String> {
         errno(name, self.rump.open(&format!("/dev/mapper/r{name}"), READ_WRITE))
     }
 
-    fn disk(&self, minor: u32) -> Result<File, String> {
+    pub(crate) fn disk(&self, minor: u32) -> Result<File, String> {
         errno("disk", self.rump.open(&format!("/dev/rram{minor}"), READ_WRITE))
     }
 }
 
-fn write(file: &File, sector: u64, data: &[u8]) -> Checked {
+pub(crate) fn write(file: &File, sector: u64, data: &[u8]) -> Checked {
     same("written", file.write_at(data, offset(sector)), Ok(data.len()))
 }
 
-fn holds(what: &str, file: &File, sector: u64, expected: &[u8]) -> Checked {
+pub(crate) fn holds(what: &str, file: &File, sector: u64, expected: &[u8]) -> Checked {
     let mut data = vec![0xee; expected.len()];
     same(what, file.read_at(&mut data, offset(sector)), Ok(expected.len()))?;
     match data.iter().zip(expected).position(|(a, b)| a != b) {
@@ -284,7 +277,7 @@ fn many(machine: &Machine<'_>) -> Checked {
 }
 
 /// Waits until something is so; gives up after long.
-fn until(what: &str, mut ready: impl FnMut() -> bool) -> Checked {
+pub(crate) fn until(what: &str, mut ready: impl FnMut() -> bool) -> Checked {
     for _ in 0..6000 {
         if ready() {
             return Ok(());
@@ -610,130 +603,4 @@ fn exclusive(machine: &Machine<'_>) -> Checked {
     )?;
     errno("remove", machine.remove("exc2"))?;
     errno("a free disk", machine.rump.open("/dev/ram10", READ_WRITE)).map(drop)
-}
-
-fn unprivileged(machine: &Machine<'_>) -> Checked {
-    machine.make("prv", &[(0, 8, "zero", "")])?;
-    let (create, remove, list, opened) = machine.rump.as_user(1000, || {
-        (
-            machine.ask(Request::new(nr::DEV_CREATE, HEADER).name("mine")),
-            machine.remove("prv"),
-            machine.ask(Request::new(nr::LIST_DEVICES, 4096)),
-            // The group of root may read.
-            machine.rump.open("/dev/mapper/rprv", READ_WRITE),
-        )
-    });
-    refused("create", create, EPERM)?;
-    refused("remove", remove, EPERM)?;
-    errno("list", list)?;
-    refused("the device's node", opened, 13)?;
-    errno(
-        "still there",
-        machine.ask(Request::new(nr::DEV_STATUS, HEADER).name("prv")),
-    )
-    .map(drop)
-}
-
-fn event(machine: &Machine<'_>) -> Checked {
-    machine.make("evt", &[(0, 8, "zero", "")])?;
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let waiter = scope.spawn(|| {
-            let result = machine.ask(Request::new(nr::DEV_WAIT, 4096).name("evt").event(0));
-            done.store(true, Ordering::SeqCst);
-            result.err().unwrap_or(EINTR_FREE)
-        });
-        thread::sleep(Duration::from_millis(300));
-        let early = done.load(Ordering::SeqCst);
-        errno("remove", machine.remove("evt"))?;
-        let result = waiter.join().expect("no panic");
-        same("came back without an event", early, false)?;
-        // The waiter gets the device's last state, as on Linux.
-        same("the answer", result, 0)
-    })
-}
-
-fn property_lists(machine: &Machine<'_>) -> Checked {
-    let list = |body: &str| {
-        let head = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE plist PUBLIC \"-//Apple Computer//DTD PLIST 1.0//EN\" \
-                    \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n<plist version=\"1.0\">\n<dict>\n";
-        let version = "<key>version</key><array><integer>4</integer><integer>0</integer><integer>0</integer></array>";
-        machine
-            .control
-            .dm_plist(&format!("{head}{version}{body}\n</dict>\n</plist>\n"))
-    };
-    let command = |word: &str| format!("<key>command</key><string>{word}</string>");
-    let named = |word: &str, name: &str| format!("{}<key>name</key><string>{name}</string>", command(word));
-    let line = "<key>cmd_data</key><array><dict><key>type</key><string>linear</string><key>start</key><integer>0x0</integer>\
-                <key>length</key><integer>0x10</integer><key>params</key><string>/dev/ram11 4</string></dict></array>";
-    let targets = errno("targets", list(&command("targets")))?;
-    same("linear is a target", targets.contains("<string>linear</string>"), true)?;
-    errno("create", list(&named("create", "pl")))?;
-    refused("an existing name", list(&named("create", "pl")), EBUSY)?;
-    errno("reload", list(&format!("{}{line}", named("reload", "pl"))))?;
-    errno("resume", list(&named("resume", "pl")))?;
-    let names = errno("names", list(&command("names")))?;
-    same("the name", names.contains("<string>pl</string>"), true)?;
-    let table = errno(
-        "table",
-        list(&format!(
-            "{}<key>flags</key><integer>0x10</integer>",
-            named("table", "pl")
-        )),
-    )?;
-    same("its parameters", table.contains("1:11 4"), true)?;
-    // The same device in the other protocol.
-    errno("status", machine.ask(Request::new(nr::DEV_STATUS, HEADER).name("pl")))?;
-    refused("a missing device", list(&named("info", "nobody")), ENXIO)?;
-    refused("a reload without lines", list(&named("reload", "pl")), EINVAL)?;
-    refused("no dictionary", machine.control.dm_plist("<plist>"), EIO)?;
-    errno("remove", list(&named("remove", "pl")))?;
-    refused("removed", list(&named("remove", "pl")), ENXIO)
-}
-
-fn module_busy(machine: &Machine<'_>) -> Checked {
-    machine.make("mod", &[(0, 8, "zero", "")])?;
-    refused(
-        "unload with a device and the control node open",
-        machine.rump.unload("dm"),
-        EBUSY,
-    )?;
-    same("still works", machine.raw("mod")?.read_at(&mut [1; 512], 0), Ok(512))
-}
-
-/// Without the control node open: refused with a device, done without.
-pub(crate) fn module(rump: Rump) -> Checked {
-    let open = || errno("control", rump.open("/dev/mapper/control", READ_WRITE));
-    let control = open()?;
-    errno(
-        "create",
-        ask(&control, Request::new(nr::DEV_CREATE, HEADER).name("last")),
-    )?;
-    drop(control);
-    refused("unload with a device", rump.unload("dm"), EBUSY)?;
-    let control = open()?;
-    errno(
-        "remove",
-        ask(&control, Request::new(nr::DEV_REMOVE, HEADER).name("last")),
-    )?;
-    drop(control);
-    errno("unload", rump.unload("dm"))?;
-    refused(
-        "the node without the driver",
-        rump.open("/dev/mapper/control", READ_WRITE),
-        ENXIO,
-    )?;
-    refused("unload twice", rump.unload("dm"), 2)?;
-    errno("load", rump.load("dm"))?;
-    refused("load twice", rump.load("dm"), EEXIST)?;
-    let control = open()?;
-    errno(
-        "create",
-        ask(&control, Request::new(nr::DEV_CREATE, HEADER).name("again")),
-    )?;
-    errno(
-        "remove",
-        ask(&control, Request::new(nr::DEV_REMOVE, HEADER).name("again")),
-    )
-    .map(drop)
 }

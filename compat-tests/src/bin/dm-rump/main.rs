@@ -5,12 +5,15 @@
 use std::collections::BTreeSet;
 
 use compat_tests::data::{self, Dev, Machine, SUBJECTS, Step};
+use compat_tests::data_targets;
 use compat_tests::engine::{self, Engine};
-use compat_tests::requests::{HEADER, Request, answer, nr};
+use compat_tests::requests::{HEADER, Request, answer, flag, nr};
 use compat_tests::rump::{File, READ_WRITE, Rump, S_IFBLK, S_IFCHR, dev_number, linux_errno};
 use compat_tests::sequences::{Sequence, by_hand, generated};
 use dm_sim::host::Numbers;
 
+mod control;
+mod crypt;
 mod driver;
 
 /// Block and character major numbers of NetBSD's dm.
@@ -26,6 +29,8 @@ const NUMBERS: Numbers = Numbers {
 const DEVICES: u32 = 5;
 /// Flag of a status that does not wait for I/O.
 const NOFLUSH: u32 = 1 << 11;
+/// Flag of a reply with a message's answer.
+const DATA_OUT: u32 = 1 << 16;
 
 /// A sequence with the numbers of devices as NetBSD has them: 169:1 for 254:0.
 fn adapted(sequence: &Sequence) -> Sequence {
@@ -219,6 +224,33 @@ impl Machine for Kernel<'_> {
         data::settle_by_status(self, device, std::time::Duration::from_millis(20))
     }
 
+    fn suspend(&mut self, device: u32) -> Result<(), i32> {
+        self.ask(
+            Request::new(nr::DEV_SUSPEND, HEADER)
+                .name(&format!("t{device}"))
+                .flags(flag::SUSPEND),
+        )
+    }
+
+    fn resume(&mut self, device: u32) -> Result<(), i32> {
+        self.ask(Request::new(nr::DEV_SUSPEND, HEADER).name(&format!("t{device}")))
+            .map_err(|_| -1)
+    }
+
+    fn message(&mut self, device: u32, text: &str) -> Result<String, i32> {
+        let mut request = Request::new(nr::TARGET_MSG, 1 << 14)
+            .name(&format!("t{device}"))
+            .message(0, text);
+        self.control.dm_ioctl(request.nr, &mut request.buffer).map_err(|_| -1)?;
+        let word = |at: usize| u32::from_le_bytes(request.buffer[at..at + 4].try_into().expect("four bytes"));
+        if word(28) & DATA_OUT == 0 {
+            return Ok(String::new());
+        }
+        let answer = request.buffer.get(word(16) as usize..).unwrap_or_default();
+        let answer: Vec<u8> = answer.iter().copied().take_while(|&byte| byte != 0).collect();
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
     fn remove(&mut self, device: u32) -> Result<(), i32> {
         self.devices.remove(&device);
         self.ask(Request::new(nr::DEV_REMOVE, HEADER).name(&format!("t{device}")))
@@ -330,12 +362,21 @@ fn main() {
         (name.clone(), data::exchange_mirror(region, Some(&name), &[&name]))
     });
     let (count, differences) = scripts(rump, &control, &directory, mirrors.chain(exchanges));
-    let _ = std::fs::remove_dir_all(&directory);
     report(
         &format!("{count} steps of mirrors and their logs as in the test host"),
         differences,
     );
-    for (name, test) in driver::TESTS {
+    for (name, script) in [
+        ("crypt", data_targets::crypt()),
+        ("dust", data_targets::dust()),
+        ("switch and unstriped", data_targets::switch_and_unstriped()),
+        ("log-writes", data_targets::log_writes()),
+    ] {
+        let (count, differences) = scripts(rump, &control, &directory, [(name.into(), script)].into_iter());
+        report(&format!("{count} steps of {name} as in the test host"), differences);
+    }
+    let _ = std::fs::remove_dir_all(&directory);
+    for (name, test) in driver::TESTS.iter().chain(crypt::TESTS).chain(control::TESTS) {
         reset(&control);
         let result = test(&driver::Machine {
             rump,
@@ -347,7 +388,7 @@ fn main() {
     drop(control);
     report(
         "the module is unloaded when it is empty, and loaded again",
-        driver::module(rump).err().into_iter().collect(),
+        control::module(rump).err().into_iter().collect(),
     );
     println!("dm-rump: {passed} passed, {failed} failed");
     std::process::exit(i32::from(failed != 0));

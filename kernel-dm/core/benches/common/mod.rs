@@ -2,6 +2,7 @@
 
 use dm_core::host::{Component, DevNo, DevSpec, Opened};
 use dm_core::table::{Line, Table};
+use dm_core::targets::args::Given;
 
 /// Length of a segment in sectors.
 pub const LENGTH: u64 = 8192;
@@ -26,5 +27,5 @@ pub fn table(segments: u64, params: &str, kind: &str) -> Table<()> {
             discard: true,
         }))
     };
-    Table::build(&mut open, lines, false, 0).expect("the table is valid")
+    Table::build(&mut open, lines, false, Given::at(0)).expect("the table is valid")
 }

@@ -41,6 +41,7 @@ use super::registry::{Device, Geometry, Graph};
 use crate::host::{Adopted, Component, DevNo, DevSpec, DeviceId, Found, Host, Limits, SharedTable};
 use crate::secret::Secret;
 use crate::table::{Line, MachineWork, Table, TableError};
+use crate::targets::args::Given;
 use wire::{Reader, Writer};
 
 mod wire;
@@ -428,7 +429,10 @@ impl SavedTable<'_> {
         numbers: &BTreeMap<DevNo, DeviceId>,
         holder: DeviceId,
     ) -> Result<Built<H::Component>, TableError> {
-        let now_ms = host.now_ms();
+        let given = Given {
+            now_ms: host.now_ms(),
+            cipher: H::CIPHER,
+        };
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let DevSpec::Number(dev) = spec else {
                 return Err(Errno::EINVAL);
@@ -456,7 +460,7 @@ impl SavedTable<'_> {
                 discard: known.discard,
             })
         };
-        let mut table = Table::build(&mut open, self.lines.iter().copied(), self.read_only, now_ms)?;
+        let mut table = Table::build(&mut open, self.lines.iter().copied(), self.read_only, given)?;
         let work = table.attach(&mut |wanted| host.machine(wanted))?;
         for (index, state) in self.states.iter().enumerate() {
             table.restore(index, state)?;

@@ -15,6 +15,7 @@ use super::registry::Graph;
 use super::{Control, MAX_DEPTH};
 use crate::host::{Component, DevSpec, DeviceId, Found, Host, SharedTable};
 use crate::table::{Line, MachineWork, Table, TableError};
+use crate::targets::args::Given;
 use crate::targets::{Asked, args};
 
 impl<H: Host> Control<H> {
@@ -108,7 +109,10 @@ impl<H: Host> Control<H> {
         read_only: bool,
     ) -> Result<SharedTable<H::Component>, TableError> {
         let Self { host, registry, .. } = self;
-        let now_ms = host.now_ms();
+        let given = Given {
+            now_ms: host.now_ms(),
+            cipher: H::CIPHER,
+        };
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let own = match spec {
                 DevSpec::Number(dev) => registry.id_of_number(dev),
@@ -148,7 +152,7 @@ impl<H: Host> Control<H> {
                 params: spec.params,
             })
         });
-        let built = Table::build(&mut open, lines, read_only, now_ms);
+        let built = Table::build(&mut open, lines, read_only, given);
         if malformed && !matches!(&built, Err(error) if error.errno != Errno::EINVAL) {
             return Err(TableError {
                 errno: Errno::EINVAL,

@@ -14,7 +14,7 @@ use super::pieces::FlushStep;
 use super::{Line, OpenComponent, Segment, Table, TableError};
 use crate::host::{Component, DevNo, DevSpec};
 use crate::targets::TargetType;
-use crate::targets::args::{self, Args, Refusal};
+use crate::targets::args::{self, Args, Given, Refusal};
 
 /// Largest size of a device in sectors: its bytes fit in 63 bits.
 const MAX_SECTORS: u64 = i64::MAX as u64 >> 9;
@@ -24,7 +24,7 @@ pub(super) fn build<'l, C>(
     open: &mut OpenComponent<'_, C>,
     lines: &mut dyn Iterator<Item = Line<'l>>,
     read_only: bool,
-    now_ms: u64,
+    given: Given,
 ) -> Result<Table<C>, TableError> {
     let mut components = Components {
         open,
@@ -50,7 +50,7 @@ pub(super) fn build<'l, C>(
                 refusal.reason
             ),
         };
-        let segment = build_segment(&mut components, &line, end, now_ms).map_err(refuse)?;
+        let segment = build_segment(&mut components, &line, end, given).map_err(refuse)?;
         end = segment.start + segment.length;
         // As on Linux, what one of the later lines gets wrong comes first.
         if misplaced.is_none() {
@@ -85,7 +85,7 @@ fn build_segment<C>(
     components: &mut Components<'_, C>,
     line: &Line<'_>,
     end: u64,
-    now_ms: u64,
+    given: Given,
 ) -> Result<Segment, Refusal> {
     if line.start != end {
         let what = if line.start < end {
@@ -103,7 +103,7 @@ fn build_segment<C>(
     }
     let kind = TargetType::find(line.kind).ok_or_else(|| Refusal::invalid("unknown target type"))?;
     let mut words = args::split(line.params);
-    let target = kind.parse(&Args::new(&words, line.start, line.length, now_ms), &mut |word| {
+    let target = kind.parse(&Args::new(&words, line.start, line.length, given), &mut |word| {
         components.get(word)
     });
     if kind.secret {

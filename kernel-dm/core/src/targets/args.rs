@@ -8,6 +8,7 @@ use core::str::FromStr;
 
 use dm_abi::errno::Errno;
 
+use crate::cipher;
 use crate::host::{DevNo, DevSpec};
 
 /// Why a target refuses its parameters.
@@ -135,6 +136,26 @@ impl FromStr for DevNo {
     }
 }
 
+/// What targets have of their host when a table is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// Its clock.
+    pub now_ms: u64,
+    /// Its ciphers.
+    pub cipher: cipher::New,
+}
+
+impl Given {
+    /// A time, and the engine's own ciphers.
+    #[must_use]
+    pub fn at(now_ms: u64) -> Self {
+        Self {
+            now_ms,
+            cipher: cipher::new,
+        }
+    }
+}
+
 /// The words of one table line, and what its target must know besides.
 #[derive(Debug)]
 pub struct Args<'a> {
@@ -143,19 +164,19 @@ pub struct Args<'a> {
     pub start: u64,
     /// Length of the segment in sectors.
     pub length: u64,
-    /// The host's clock at load time.
-    pub now_ms: u64,
+    /// What the host gives.
+    pub given: Given,
 }
 
 impl<'a> Args<'a> {
     /// The arguments of a segment.
     #[must_use]
-    pub fn new(words: &'a [Vec<u8>], start: u64, length: u64, now_ms: u64) -> Self {
+    pub fn new(words: &'a [Vec<u8>], start: u64, length: u64, given: Given) -> Self {
         Self {
             words,
             start,
             length,
-            now_ms,
+            given,
         }
     }
 

@@ -15,8 +15,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
+use core::iter;
 
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use dm_abi::errno::Errno;
 use sha2::Digest;
 use spin::RwLock;
@@ -38,6 +38,8 @@ pub struct Crypt {
     key_length: usize,
     /// Only changed while the device is suspended, so that nobody ever has to wait for it.
     key: RwLock<Option<Key>>,
+    /// Makes the cipher of another key.
+    new: cipher::New,
     /// In sectors of 512 bytes.
     iv_offset: u64,
     features: Features,
@@ -79,40 +81,50 @@ enum IvMode {
 struct Key {
     bytes: Zeroizing<Vec<u8>>,
     cipher: Box<dyn SectorCipher>,
-    essiv: Option<aes::Aes256>,
+    /// What encrypts the IVs.
+    essiv: Option<Box<dyn SectorCipher>>,
 }
 
 impl Key {
-    fn new(suite: Suite, bytes: Zeroizing<Vec<u8>>) -> Option<Self> {
+    fn new(suite: Suite, bytes: Zeroizing<Vec<u8>>, new: cipher::New) -> Option<Self> {
         let cipher = match suite.mode {
-            Some(mode) => cipher::new(mode, &bytes)?,
+            Some(mode) => new(mode, &bytes)?,
             None if bytes.is_empty() => Box::new(cipher::Null),
             None => return None,
         };
         let essiv = match suite.iv {
             IvMode::EssivSha256 => {
                 let salt = Zeroizing::new(<[u8; 32]>::from(sha2::Sha256::digest(&*bytes)));
-                Some(aes::Aes256::new_from_slice(&*salt).ok()?)
+                Some(new(Mode::Ecb, &*salt)?)
             }
             _ => None,
         };
         Some(Self { bytes, cipher, essiv })
     }
 
-    /// The IV of the sector with this number.
-    fn iv(&self, mode: IvMode, number: u64) -> Iv {
+    /// The IVs of the sectors with these numbers.
+    fn ivs(&self, mode: IvMode, ivs: &mut [Iv], numbers: impl Iterator<Item = u64>) {
+        for (iv, number) in ivs.iter_mut().zip(numbers) {
+            *iv = mode.iv(number);
+        }
+        if let Some(essiv) = &self.essiv {
+            essiv.encrypt(&mut [], ivs.as_flattened_mut());
+        }
+    }
+}
+
+impl IvMode {
+    /// The IV of the sector with this number; of essiv, what is then encrypted.
+    fn iv(self, number: u64) -> Iv {
         let mut iv = [0; BLOCK];
         let (low, high) = iv.split_at_mut(BLOCK / 2);
-        match mode {
+        match self {
             IvMode::Null => {}
             IvMode::Plain => low.copy_from_slice(&(number & u64::from(u32::MAX)).to_le_bytes()),
             IvMode::Plain64 | IvMode::EssivSha256 => low.copy_from_slice(&number.to_le_bytes()),
             IvMode::Plain64Be => high.copy_from_slice(&number.to_be_bytes()),
             // 32 blocks in a sector of 512 bytes.
             IvMode::Benbi => high.copy_from_slice(&(number << 5).wrapping_add(1).to_be_bytes()),
-        }
-        if let Some(essiv) = &self.essiv {
-            essiv.encrypt_block((&mut iv).into());
         }
         iv
     }
@@ -325,19 +337,20 @@ impl TargetKind for Crypt {
         }
         let name = str::from_utf8(args.word(0)).map_err(|_| not_found("cipher"))?;
         let suite = suite(name)?;
+        let new = args.given.cipher;
         let number = |index| args::number(args.word(index)).ok_or_else(|| Refusal::invalid("an offset is no number"));
         let wrong_length = || Refusal::invalid("the cipher has no keys of this length");
         let (key, key_length) = match args.word(1).strip_prefix(b"!").map(args::number) {
             Some(length) => {
                 let length = length.filter(|&length| length <= 64).ok_or_else(wrong_length)?;
                 // Only to see whether it has such keys.
-                Key::new(suite, Zeroizing::new(alloc::vec![0; length])).ok_or_else(wrong_length)?;
+                Key::new(suite, Zeroizing::new(alloc::vec![0; length]), new).ok_or_else(wrong_length)?;
                 (None, length)
             }
             None => {
                 let bytes = key_bytes(args.word(1))?;
                 let length = bytes.len();
-                (Some(Key::new(suite, bytes).ok_or_else(wrong_length)?), length)
+                (Some(Key::new(suite, bytes, new).ok_or_else(wrong_length)?), length)
             }
         };
         let iv_offset: u64 = number(2)?;
@@ -358,6 +371,7 @@ impl TargetKind for Crypt {
             suite,
             key_length,
             key: RwLock::new(key),
+            new,
             iv_offset,
             features,
         })
@@ -419,10 +433,15 @@ impl TargetKind for Crypt {
         let mut ivs = [[0; BLOCK]; RUN];
         for run in data.chunks_mut(RUN * size) {
             let ivs = &mut ivs[..run.len() / size];
-            for iv in ivs.iter_mut() {
-                *iv = key.iv(self.suite.iv, sector >> shift);
-                sector = sector.wrapping_add(self.features.sectors());
-            }
+            key.ivs(
+                self.suite.iv,
+                ivs,
+                iter::from_fn(|| {
+                    let number = sector >> shift;
+                    sector = sector.wrapping_add(self.features.sectors());
+                    Some(number)
+                }),
+            );
             match direction {
                 Direction::Write => key.cipher.encrypt(ivs, run),
                 Direction::Read => key.cipher.decrypt(ivs, run),
@@ -462,7 +481,7 @@ impl TargetKind for Crypt {
                 if bytes.len() != self.key_length {
                     return Err(Errno::EINVAL);
                 }
-                Some(Key::new(self.suite, bytes).ok_or(Errno::EINVAL)?)
+                Some(Key::new(self.suite, bytes, self.new).ok_or(Errno::EINVAL)?)
             }
             _ => return Err(Errno::EINVAL),
         };

@@ -100,7 +100,7 @@ impl TargetKind for Flakey {
             offset,
             up,
             down,
-            loaded_ms: args.now_ms,
+            loaded_ms: args.given.now_ms,
             features,
             decisions: AtomicU64::new(0),
         })

@@ -23,7 +23,6 @@ use crate::io::{Op, Verb};
 use crate::snapshots::{Role, Shape};
 
 pub mod args;
-#[cfg(feature = "crypt")]
 mod crypt;
 mod delay;
 mod dust;
@@ -40,7 +39,6 @@ mod zero;
 
 use args::{Args, Refusal};
 
-#[cfg(feature = "crypt")]
 pub use crypt::Crypt;
 pub use delay::Delay;
 pub use dust::Dust;
@@ -303,15 +301,15 @@ pub trait TargetKind: Sized + fmt::Debug {
 
 /// Makes the enum of targets and the dispatch to them.
 macro_rules! targets {
-    ($($(#[$meta:meta])? $kind:ident: $stored:ty,)*) => {
+    ($($kind:ident: $stored:ty,)*) => {
         /// The target of one segment. Large ones lie in a box: a segment of the others is one cache line.
         #[derive(Debug)]
         pub enum Target {
-            $($(#[$meta])? #[doc = concat!("See [`", stringify!($kind), "`].")] $kind($stored),)*
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($stored),)*
         }
 
         /// The target types, in the order of a list of versions.
-        pub const TYPES: &[TargetType] = &[$($(#[$meta])? TargetType {
+        pub const TYPES: &[TargetType] = &[$(TargetType {
             name: $kind::NAME,
             version: $kind::VERSION,
             has_machine: $kind::MACHINE,
@@ -322,7 +320,7 @@ macro_rules! targets {
         /// Evaluates `$body` with the target behind `$self`, and with its type.
         macro_rules! dispatch {
             ($this:expr, $target:ident => $body:expr) => {
-                match $this { $($(#[$meta])? Target::$kind($target) => $body,)* }
+                match $this { $(Target::$kind($target) => $body,)* }
             };
         }
 
@@ -330,13 +328,13 @@ macro_rules! targets {
             /// The type's name.
             #[must_use]
             pub fn name(&self) -> &'static str {
-                match self { $($(#[$meta])? Target::$kind(_) => $kind::NAME,)* }
+                match self { $(Target::$kind(_) => $kind::NAME,)* }
             }
 
             /// How flushes are treated.
             #[must_use]
             pub fn flush_rule(&self) -> FlushRule {
-                match self { $($(#[$meta])? Target::$kind(_) => $kind::FLUSH,)* }
+                match self { $(Target::$kind(_) => $kind::FLUSH,)* }
             }
 
             /// How discards are treated.
@@ -419,7 +417,7 @@ macro_rules! targets {
 
             #[must_use]
             pub fn is_secret(&self) -> bool {
-                match self { $($(#[$meta])? Target::$kind(_) => $kind::SECRET,)* }
+                match self { $(Target::$kind(_) => $kind::SECRET,)* }
             }
         }
     };
@@ -470,6 +468,5 @@ targets! {
     Switch: Box<Switch>,
     Dust: Dust,
     LogWrites: LogWrites,
-    #[cfg(feature = "crypt")]
     Crypt: Box<Crypt>,
 }

@@ -3,6 +3,7 @@
 use dm_abi::errno::Errno;
 use dm_core::host::{Component, DevNo, DevSpec, DeviceId, Opened};
 use dm_core::table::{Line, Table, TableError};
+use dm_core::targets::args::Given;
 
 /// Size of every component in sectors.
 pub const COMPONENT_SECTORS: u64 = 131_072;
@@ -49,5 +50,5 @@ pub fn table(text: &[u8]) -> Result<Table<()>, TableError> {
                 params: words.next().unwrap_or(b""),
             }
         });
-    Table::build(&mut open, lines, false, 0)
+    Table::build(&mut open, lines, false, Given::at(0))
 }

@@ -122,6 +122,7 @@ mod tests {
     use std::sync::Arc;
 
     use dm_core::table::{Line, Table};
+    use dm_core::targets::args::Given;
 
     use super::*;
 
@@ -132,7 +133,7 @@ mod tests {
             kind: b"zero",
             params: b"",
         };
-        Arc::new(Table::build(&mut |_, _| Err(Errno::ENXIO), [line], false, 0).unwrap())
+        Arc::new(Table::build(&mut |_, _| Err(Errno::ENXIO), [line], false, Given::at(0)).unwrap())
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::mpsc::channel;
 use dm_core::host;
 use dm_core::host::{DevSpec, DeviceId};
 use dm_core::table::{Line, Table};
+use dm_core::targets::args::Given;
 
 use super::{Mapped, Message, Shared, spawn};
 use crate::buffer::Buffer;
@@ -77,7 +78,7 @@ fn data_go_through_to_two_components() {
             params: params.as_bytes(),
         }),
         false,
-        0,
+        Given::at(0),
     )
     .unwrap();
     let limits = table.limits();

@@ -9,6 +9,8 @@
 
 struct lwp;
 
+extern int ncpu;
+
 typedef int (*copyin_t)(const void *, void *, size_t);
 typedef int (*copyout_t)(const void *, void *, size_t);
 
