@@ -224,7 +224,7 @@ impl Both {
                             Kind::Switch(recipe.chunk, goals, used)
                         })
                     }
-                    16 if !is_below => goal(first, length).map(|(dev, offset)| {
+                    16..19 if !is_below => goal(first, length).map(|(dev, offset)| {
                         // Blocks of the segment are those of its component: so a request touches each once.
                         let block = (1u64 << (recipe.detail % 4)).min(1 << length.ilog2());
                         let dust = Dust {
@@ -299,27 +299,34 @@ impl Both {
         let which = which % known.len();
         let (start, segment) = &mut known[which];
         let [what, failures, ..] = detail.to_le_bytes();
+        let failures = failures % 3;
         let number = u64::from(detail >> 16);
-        let (text, taken) = match &mut segment.kind {
+        let texts: Vec<(String, bool)> = match &mut segment.kind {
             Kind::Dust(goal, dust) => {
-                let number = goal.1 / dust.block + number % (segment.length.div_ceil(dust.block));
+                let blocks = segment.length.div_ceil(dust.block);
+                let number = |more: u64| goal.1 / dust.block + (number + more) % blocks;
                 match what % 8 {
                     0 => {
                         dust.enabled = false;
-                        ("disable".into(), true)
+                        vec![("disable".into(), true)]
                     }
-                    1 => (format!("removebadblock {number}"), dust.bad.remove(&number).is_some()),
-                    2 | 3 => {
-                        dust.enabled = true;
-                        ("enable".into(), true)
+                    1 => {
+                        let was_bad = dust.bad.remove(&number(0)).is_some();
+                        vec![(format!("removebadblock {}", number(0)), was_bad)]
                     }
                     _ => {
-                        let failures = failures % 3;
-                        let new = !dust.bad.contains_key(&number);
-                        if new {
-                            dust.bad.insert(number, failures);
+                        dust.enabled = true;
+                        let mut texts = vec![("enable".into(), true)];
+                        for more in 0..4 {
+                            let failures = (failures + more) % 3;
+                            let number = number(u64::from(more) * 2);
+                            let new = !dust.bad.contains_key(&number);
+                            if new {
+                                dust.bad.insert(number, failures);
+                            }
+                            texts.push((format!("addbadblock {number} {failures}"), new));
                         }
-                        (format!("addbadblock {number} {failures}"), new)
+                        texts
                     }
                 }
             }
@@ -327,16 +334,18 @@ impl Both {
                 let region = usize::try_from(number).unwrap() % used.len();
                 let path = usize::from(what) % goals.len();
                 used[region] = path;
-                (format!("set_region_mappings {region:x}:{path:x}"), true)
+                vec![(format!("set_region_mappings {region:x}:{path:x}"), true)]
             }
-            _ => (format!("mark {number}"), true),
+            _ => vec![(format!("mark {number}"), true)],
         };
         let start = *start;
         let table = self.sim.device(id(device)).unwrap().volume().table().unwrap().clone();
         let asked = Asked { suspended: false };
-        let work = table.message(start, text.as_bytes(), &asked, &mut Vec::new());
-        assert_eq!(work.is_ok(), taken, "{text}");
-        self.sim.perform_all(work.unwrap_or_default());
+        for (text, taken) in texts {
+            let work = table.message(start, text.as_bytes(), &asked, &mut Vec::new());
+            assert_eq!(work.is_ok(), taken, "{text}");
+            self.sim.perform_all(work.unwrap_or_default());
+        }
     }
 
     /// Hands in a wish, unless it meets itself or a request under way on some sector; checks its pieces first.

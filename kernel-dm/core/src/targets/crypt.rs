@@ -20,7 +20,7 @@ use core::iter;
 use dm_abi::errno::Errno;
 use sha2::Digest;
 use spin::RwLock;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::args::{self, Args, Refusal};
 use super::{Asked, Devices, Direction, DiscardRule, Extent, Open, Part, TargetKind};
@@ -87,6 +87,14 @@ struct Key {
 
 impl Key {
     fn new(suite: Suite, bytes: Zeroizing<Vec<u8>>, new: cipher::New) -> Option<Self> {
+        let key = Self::expand(suite, bytes, new);
+        wipe_stack(STEPS);
+        key
+    }
+
+    /// Leaves round keys, which begin with the key itself, on the stack.
+    #[inline(never)]
+    fn expand(suite: Suite, bytes: Zeroizing<Vec<u8>>, new: cipher::New) -> Option<Self> {
         let cipher = match suite.mode {
             Some(mode) => new(mode, &bytes)?,
             None if bytes.is_empty() => Box::new(cipher::Null),
@@ -128,6 +136,21 @@ impl IvMode {
         }
         iv
     }
+}
+
+/// How much of the stack is wiped, in steps of 2 KiB. Without optimisation the ciphers use more; kernels, whose stacks are
+/// small, run with it.
+const STEPS: usize = if cfg!(debug_assertions) { 32 } else { 2 };
+
+/// Wipes what functions that have returned left on the stack. In steps, since kernels forbid large frames.
+#[inline(never)]
+fn wipe_stack(steps: usize) {
+    let mut place = [0u8; 2048];
+    if steps > 1 {
+        wipe_stack(steps - 1);
+    }
+    // Last, so that the call before needs a frame of its own.
+    place.zeroize();
 }
 
 /// What may follow the offset.
