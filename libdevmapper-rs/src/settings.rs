@@ -4,7 +4,7 @@
 //! [`Settings`] of its own.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use bstr::BString;
@@ -20,6 +20,8 @@ pub const LIBRARY_VERSION: &str = "1.02.214 (2026-03-13)";
 pub const MAX_UUID_PREFIX: usize = 15;
 /// Longest path, in bytes without NUL, that a directory setting may have.
 const MAX_PATH: usize = 4095;
+/// Where Linux has sysfs.
+const SYSFS_DIR: &str = "/sys/";
 /// Name of the directory of nodes below the device directory.
 const DM_DIR: &str = "mapper";
 
@@ -42,7 +44,7 @@ impl Default for Settings {
             dm_dir: format!("/dev/{DM_DIR}").into(),
             // Elsewhere /sys is something else, if it is there: on NetBSD the kernel's sources.
             sysfs_dir: if cfg!(target_os = "linux") {
-                "/sys/".into()
+                SYSFS_DIR.into()
             } else {
                 BString::default()
             },
@@ -134,10 +136,18 @@ pub fn dm_dir() -> BString {
     Library::global().settings().dm_dir
 }
 
-/// Where sysfs is, with a trailing slash, or empty.
+/// Where sysfs is, with a trailing slash, or empty. While an engine is in use whose host has a directory that stands for
+/// /sys ([`crate::transport::Transport::sysfs`]), it is that one in place of /sys.
 #[must_use]
 pub fn sysfs_dir() -> BString {
-    Library::global().settings().sysfs_dir
+    let library = Library::global();
+    let set = library.settings().sysfs_dir;
+    let view = (set == SYSFS_DIR).then(|| library.open_transport()?.sysfs()).flatten();
+    view.map_or(set, |view| {
+        let mut dir = BString::from(view.into_os_string().into_vec());
+        dir.push(b'/');
+        dir
+    })
 }
 
 /// What uuids of the program's own devices begin with.

@@ -117,6 +117,11 @@ pub fn has_holders(library: &Arc<Library>, dev: DevNo) -> bool {
     let Some(holders) = library.settings().sysfs(format!("dev/block/{dev}/holders")) else {
         return false;
     };
+    let view = library.open_transport().filter(|engine| engine.is_dm_major(dev.major));
+    let view = view.and_then(|engine| Some(engine.sysfs()?.join(format!("block/dm-{}/holders", dev.minor))));
+    if view.is_some_and(|view| std::fs::read_dir(view).is_ok_and(|mut entries| entries.next().is_some())) {
+        return true;
+    }
     match std::fs::read_dir(&holders) {
         Ok(mut entries) => entries.next().is_some(),
         Err(e) => {

@@ -68,6 +68,12 @@ pub trait Transport: Debug + Send + Sync {
         None
     }
 
+    /// A directory that stands for /sys, where the kernel's own does not know the engine's devices as mapped ones:
+    /// `block/dm-MINOR/holders` are there.
+    fn sysfs(&self) -> Option<PathBuf> {
+        None
+    }
+
     /// Waits until an event happened after the last ARM_POLL.
     ///
     /// # Errors

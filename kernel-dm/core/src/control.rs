@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use dm_abi::errno::Errno;
 use dm_abi::ioctl::Command;
 
-use crate::host::{DeviceId, Host, SharedTable};
+use crate::host::{Component, DevNo, DeviceId, Host, SharedTable};
 
 mod call;
 mod devices;
@@ -194,6 +194,12 @@ impl<H: Host> Control<H> {
     /// The identities and names of all devices, in the order of names.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &[u8])> {
         self.registry.by_name()
+    }
+
+    /// The numbers of the components of a device's tables, live or not; some may come more than once.
+    pub fn components(&self, id: DeviceId) -> impl Iterator<Item = DevNo> {
+        let tables = self.registry.get(id).into_iter().flat_map(registry::Device::tables);
+        tables.flat_map(|table| table.components().iter().map(Component::dev))
     }
 
     /// Number of devices that are suspended.

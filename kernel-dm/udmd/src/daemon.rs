@@ -18,6 +18,7 @@ use crate::foreign;
 use crate::host::UdmHost;
 use crate::log;
 use crate::mounts;
+use crate::sysview::{Holders, SysView};
 
 /// How often devices are looked at that go when nobody has them open any more.
 const WATCH: Duration = Duration::from_millis(200);
@@ -59,6 +60,7 @@ impl Stop {
 pub struct Core {
     control: Control<UdmHost>,
     saved: Option<u64>,
+    view: SysView,
     /// The daemon is about to end: the holder is told.
     quit_holder: bool,
 }
@@ -72,13 +74,16 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon for an engine, which listens at these sockets.
-    pub fn new(control: Control<UdmHost>, shared: Arc<Shared>, sockets: Vec<PathBuf>) -> Self {
+    pub fn new(control: Control<UdmHost>, shared: Arc<Shared>, sockets: Vec<PathBuf>, view: SysView) -> Self {
+        let mut core = Core {
+            control,
+            saved: None,
+            view,
+            quit_holder: false,
+        };
+        core.show();
         Self {
-            core: Mutex::new(Core {
-                control,
-                saved: None,
-                quit_holder: false,
-            }),
+            core: Mutex::new(core),
             shared,
             sockets,
         }
@@ -303,6 +308,9 @@ impl Daemon {
         let mut core = self.core();
         let all = core.quit_holder;
         core.control.host_mut().end(all);
+        if all && let Err(error) = core.view.remove() {
+            log!("the view of /sys stays: {error}");
+        }
         for socket in &self.sockets {
             let _ = std::fs::remove_file(socket);
         }
@@ -320,7 +328,25 @@ impl Core {
         }
     }
 
+    /// Shows which devices use which.
+    fn show(&mut self) {
+        let host = self.control.host();
+        let ids: Vec<_> = self.control.devices().map(|(id, _)| id).collect();
+        let minor = |id| host.dev(id).map(|dev| dev.minor);
+        let mut holders: Holders = ids.iter().filter_map(|&id| Some((minor(id)?, Vec::new()))).collect();
+        for id in ids {
+            let ours = self.control.components(id).filter(|&dev| host.is_ours(dev));
+            for (dev, holder) in ours.filter_map(|dev| Some((dev, minor(id)?))) {
+                holders.entry(dev.minor).or_default().push(holder);
+            }
+        }
+        if let Err(error) = self.view.update(holders) {
+            log!("the view of /sys cannot be kept: {error}");
+        }
+    }
+
     fn save(&mut self) -> Result<(), Errno> {
+        self.show();
         let revision = self.control.revision();
         let state = self.control.export();
         match self.control.host_mut().save(&state) {

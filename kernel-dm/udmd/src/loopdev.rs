@@ -133,6 +133,16 @@ pub fn text(index: u32, file: &str) -> Option<String> {
     fs::read_to_string(sysfs(index, file)).ok()
 }
 
+/// Whether /sys/block has loop devices at all: it may be hidden, or be something else.
+#[must_use]
+pub fn is_shown() -> bool {
+    fs::read_dir("/sys/block").is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"loop") && entry.path().join("dev").exists())
+    })
+}
+
 /// Whether a loop device of this number exists.
 #[must_use]
 pub fn exists(index: u32) -> bool {

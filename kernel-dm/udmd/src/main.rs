@@ -22,6 +22,7 @@ mod nodes;
 mod present;
 mod server;
 mod start;
+mod sysview;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;

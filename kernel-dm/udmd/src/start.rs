@@ -21,6 +21,7 @@ use crate::hold::Holder;
 use crate::host::UdmHost;
 use crate::log;
 use crate::server::{self, Protocol};
+use crate::sysview::SysView;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -119,10 +120,12 @@ pub fn start(options: &Options) -> Result<Started, String> {
         }
     };
     control.host_mut().go_on();
+    let view = options.directory().join("sys");
+    let view = SysView::new(view.clone()).map_err(|error| format!("{}: {error}", view.display()))?;
     let listener = listen(&options.socket)?;
     let plist_listener = options.plist_socket.as_deref().map(listen).transpose()?;
     let sockets = std::iter::once(&options.socket).chain(&options.plist_socket);
-    let daemon = Arc::new(Daemon::new(control, shared, sockets.cloned().collect()));
+    let daemon = Arc::new(Daemon::new(control, shared, sockets.cloned().collect(), view));
     let threads = daemon
         .start_threads(raised)
         .and_then(|()| await_signals(daemon.clone(), signals));

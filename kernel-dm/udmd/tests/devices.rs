@@ -134,6 +134,76 @@ fn discards_and_zeroes_give_zeroes() {
     client.remove_soon("d");
 }
 
+fn crypt(disk: &Disk, options: &str) -> (u64, u64, &'static str, String) {
+    let params = format!(
+        "aes-xts-plain64 {} 0 {} 0{options}",
+        "0123456789abcdef".repeat(8),
+        disk.path
+    );
+    (0, 32768, "crypt", params)
+}
+
+/// The table that refuses them first does not take them from later ones, nor from the next device of that number.
+#[test]
+fn discards_come_back() {
+    let disk = Disk::new(16 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let volume = client.make("r", &[crypt(&disk, "")]);
+    assert_eq!(volume.queue("discard_max_bytes"), 0);
+    client.remove_soon("r");
+    let volume = client.make("d", &[linear(0, 32768, &disk, 0)]);
+    let path = volume.path.to_str().unwrap();
+    for line in [crypt(&disk, ""), linear(0, 32768, &disk, 0)] {
+        run("blkdiscard", &[path]);
+        client.load("d", &[line]).unwrap();
+        client.resume("d").unwrap();
+    }
+    let file = volume.open_direct();
+    file.write_all_at(&Aligned::pattern(4 << 20, 7), 0).unwrap();
+    let used = disk.used();
+    run("blkdiscard", &[path]);
+    assert!(disk.used() < used, "the storage was not given up");
+    drop(file);
+    client.remove_soon("d");
+    assert!(!daemon.log().contains("discards"), "{}", daemon.log());
+}
+
+/// Encrypted data cannot be given up and then read as zeroes: where discards are allowed, zeroes are written instead.
+#[test]
+fn discards_go_through_crypt_where_its_table_allows_them() {
+    let disk = Disk::new(16 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    for (name, options, discards) in [
+        ("small", " 1 allow_discards", true),
+        ("large", " 2 allow_discards sector_size:4096", true),
+        ("smallno", "", false),
+        ("largeno", " 1 sector_size:4096", false),
+    ] {
+        let volume = client.make(name, &[crypt(&disk, options)]);
+        let file = volume.open_direct();
+        file.write_all_at(&Aligned::pattern(4 << 20, 6), 0).unwrap();
+        let path = volume.path.to_str().unwrap();
+        let discard = std::process::Command::new("blkdiscard")
+            .args(["--offset", "1048576", "--length", "1048576", path])
+            .output()
+            .unwrap();
+        assert_eq!(discard.status.success(), discards, "{name}: {discard:?}");
+        assert_eq!(volume.queue("discard_max_bytes") > 0, discards, "{name}");
+        let mut read = Aligned::new(4 << 20);
+        file.read_exact_at(&mut read, 0).unwrap();
+        let pattern = Aligned::pattern(4 << 20, 6);
+        let second = 1 << 20..2 << 20;
+        assert!(read[..second.start] == pattern[..second.start] && read[second.end..] == pattern[second.end..]);
+        assert!(discards == read[second.clone()].iter().all(|&byte| byte == 0), "{name}");
+        assert!(discards || read[second.clone()] == pattern[second], "{name}");
+        drop(file);
+        client.remove_soon(name);
+    }
+    assert!(!daemon.log().contains("discards"), "{}", daemon.log());
+}
+
 #[test]
 fn size_access_and_block_size_follow_the_table() {
     let (disk, large) = (Disk::new(16 * MIB), Disk::with_block_size(16 * MIB, 4096));

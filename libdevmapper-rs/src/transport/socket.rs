@@ -397,6 +397,10 @@ impl Transport for Udmd {
         Some(format!("/dev/loop{}", dev.minor).into())
     }
 
+    fn sysfs(&self) -> Option<PathBuf> {
+        Some(self.path.parent()?.join("sys")).filter(|view| view.join("block").is_dir())
+    }
+
     fn wait_event(&self) -> std::result::Result<(), Failure> {
         let armed = self.idle().armed.take();
         let (stream, errno) = match armed {

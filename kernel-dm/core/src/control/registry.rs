@@ -74,6 +74,13 @@ impl<C> Device<C> {
         self.users.len()
     }
 
+    /// All its tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &SharedTable<C>> {
+        [&self.live, &self.inactive, &self.resuming, &self.replaced]
+            .into_iter()
+            .flatten()
+    }
+
     /// The table that will be live when all that is loaded has been resumed.
     fn future(&self) -> Option<&SharedTable<C>> {
         self.inactive.as_ref().or(self.resuming.as_ref()).or(self.live.as_ref())

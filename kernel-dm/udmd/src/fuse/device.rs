@@ -59,7 +59,7 @@ impl FuseLoop {
         let result = Self::bind_existing(index, file, &self.mark);
         match &result {
             Ok(Some(_)) => self.spares.used(index),
-            Err(_) if created => spares::delete(index),
+            _ if created => spares::delete(index),
             _ => {}
         }
         Ok(result?.map(|dev| FuseDeviceNumber {
@@ -70,9 +70,13 @@ impl FuseLoop {
     }
 
     fn bind_existing(index: u32, file: BorrowedFd<'_>, mark: &str) -> Result<Option<DevNo>, Errno> {
-        // Others make and delete loop devices as well.
         let Some(dev) = loopdev::dev(index) else {
-            return Ok(None);
+            // Others make and delete loop devices as well.
+            if loopdev::is_shown() {
+                return Ok(None);
+            }
+            log!("/sys/block does not show the loop devices");
+            return Err(Errno::ENXIO);
         };
         let looped = match LoopFile::open_to_bind(dev) {
             Ok(looped) => looped,
@@ -242,7 +246,7 @@ impl FuseDevice {
     }
 
     /// Block size and discards. Both wait in the kernel for the requests that are under way.
-    fn set_queue_limits(&self, looped: &LoopFile, limits: Limits) {
+    fn set_queue_limits(&self, looped: &LoopFile, limits: Limits, is_new: bool) {
         let block = limits.logical_block_size.max(BLOCK);
         if block != self.channel.block() {
             self.channel.set_block(block);
@@ -252,11 +256,19 @@ impl FuseDevice {
         }
         // Writing waits for all requests, so only what changes is written.
         let accepts = loopdev::get(self.index, "queue/discard_max_bytes").is_some_and(|most| most > 0);
-        let most = if limits.discard { "4294966784" } else { "0" };
-        if accepts != limits.discard
-            && let Err(error) = loopdev::set(self.index, "queue/discard_max_bytes", most)
-        {
-            log!("/dev/loop{}: discard_max_bytes cannot be set: {error}", self.index);
+        let most = match (accepts, limits.discard) {
+            // Linux 6.18 for one never lets a loop device without discards have any again. So only its first table takes
+            // them away; later they are done by writing zeroes. And what is not ours is left as it is.
+            (true, false) if is_new && self.created => 0,
+            // A multiple of the granularity, and of the largest block.
+            (false, true) => !0xfff_u32,
+            _ => return,
+        };
+        if let Err(error) = loopdev::set(self.index, "queue/discard_max_bytes", &most.to_string()) {
+            log!(
+                "/dev/loop{}: takes no discards until it is made anew: {error}",
+                self.index
+            );
         }
     }
 }
@@ -277,7 +289,7 @@ impl Device for FuseDevice {
             if let Some(limits) = limits
                 && self.channel.bytes() == 0
             {
-                self.set_queue_limits(&looped, limits);
+                self.set_queue_limits(&looped, limits, true);
                 *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
             }
             if let Some(limits) = limits {
@@ -300,7 +312,7 @@ impl Device for FuseDevice {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
         // Without the lock: this may wait for requests that a resume must let go on first.
         if let Ok(looped) = LoopFile::open(self.dev) {
-            self.set_queue_limits(&looped, limits);
+            self.set_queue_limits(&looped, limits, false);
             closer::close_later(looped.0);
         }
     }
@@ -314,6 +326,7 @@ impl Device for FuseDevice {
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(()),
             Err(error) => return Err(from_io(&error)),
         };
+        let no_discards = loopdev::get(self.index, "queue/discard_max_bytes") == Some(0);
         // Without waiting for requests; when others have it open, it only sets AUTOCLEAR.
         match looped.unbind() {
             Ok(()) => {}
@@ -331,8 +344,11 @@ impl Device for FuseDevice {
                 return Err(Errno::EBUSY);
             }
         }
-        if self.created {
-            self.spares.add(self.index);
+        match self.created {
+            // See `set_queue_limits`: nobody is to get it as it is.
+            true if no_discards => spares::delete(self.index),
+            true => self.spares.add(self.index),
+            false => {}
         }
         Ok(())
     }
