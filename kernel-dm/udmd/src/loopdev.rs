@@ -68,6 +68,11 @@ impl Info {
         encrypt_key: [0; 32],
         init: [0; 2],
     };
+
+    /// The name of the file.
+    pub fn name(&self) -> &[u8] {
+        self.file_name.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
 }
 
 /// `struct loop_config`.

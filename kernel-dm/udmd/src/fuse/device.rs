@@ -32,7 +32,7 @@ const BLOCK: u32 = 512;
 #[derive(Debug)]
 pub struct FuseLoop {
     /// What the devices show as the name of their file; tells the devices of several daemons apart.
-    mark: String,
+    mark: Arc<str>,
     spares: Arc<Spares>,
 }
 
@@ -40,8 +40,20 @@ impl FuseLoop {
     /// Marks its devices with a text of at most 63 bytes.
     pub fn new(mark: String) -> Self {
         Self {
-            mark,
+            mark: mark.into(),
             spares: Arc::default(),
+        }
+    }
+
+    fn device(&self, number: FuseDeviceNumber, channel: Arc<FuseChannel>) -> FuseDevice {
+        FuseDevice {
+            mark: self.mark.clone(),
+            spares: self.spares.clone(),
+            index: number.index,
+            dev: number.dev,
+            created: number.created,
+            channel,
+            told: Mutex::new(None),
         }
     }
 
@@ -120,10 +132,7 @@ impl Presentation for FuseLoop {
             };
             let Ok(file) = LoopFile::open(dev) else { continue };
             let ours = match file.info() {
-                Ok(info) => {
-                    let len = info.file_name.iter().position(|&byte| byte == 0).unwrap_or(64);
-                    info.file_name[..len] == *self.mark.as_bytes()
-                }
+                Ok(info) => info.name() == self.mark.as_bytes(),
                 // Its FUSE connection is gone for good, whosever it was.
                 Err(Sys::ENOTCONN | Sys::ECONNABORTED) => {
                     loopdev::text(index, "loop/backing_file").is_some_and(|path| path.trim() == "/")
@@ -171,7 +180,7 @@ impl Presentation for FuseLoop {
                 found.ok_or(Errno::ENOSPC)?
             }
         };
-        Ok(Arc::new(FuseDevice::new(number, channel, self.spares.clone())))
+        Ok(Arc::new(self.device(number, channel)))
     }
 
     fn adopt(&self, lifeline: OwnedFd, dev: DevNo, limits: Option<Limits>) -> Result<Arc<dyn Device>, Errno> {
@@ -188,7 +197,7 @@ impl Presentation for FuseLoop {
             dev,
             created: index >= FIRST_INDEX,
         };
-        Ok(Arc::new(FuseDevice::new(number, channel, self.spares.clone())))
+        Ok(Arc::new(self.device(number, channel)))
     }
 }
 
@@ -208,21 +217,25 @@ struct FuseDevice {
     /// The loop device was made by the daemon, and goes with the device.
     created: bool,
     channel: Arc<FuseChannel>,
+    mark: Arc<str>,
     spares: Arc<Spares>,
     /// What the machine was told last.
     told: Mutex<Option<Limits>>,
 }
 
 impl FuseDevice {
-    fn new(number: FuseDeviceNumber, channel: Arc<FuseChannel>, spares: Arc<Spares>) -> Self {
-        Self {
-            spares,
-            index: number.index,
-            dev: number.dev,
-            created: number.created,
-            channel,
-            told: Mutex::new(None),
-        }
+    /// Whether the loop device is still the one that we have bound: once it is not, another daemon may have taken it.
+    fn is_ours(&self, looped: &LoopFile) -> bool {
+        looped.info().is_ok_and(|info| info.name() == self.mark.as_bytes())
+    }
+
+    fn is_still_bound(&self) -> bool {
+        let Ok(looped) = LoopFile::open(self.dev) else {
+            return false;
+        };
+        let ours = self.is_ours(&looped);
+        closer::close_later(looped.0);
+        ours
     }
 
     /// Takes back that the device goes at its last close. False when that did not succeed soon: the kernel waits for the
@@ -246,7 +259,7 @@ impl FuseDevice {
     }
 
     /// Block size and discards. Both wait in the kernel for the requests that are under way.
-    fn set_queue_limits(&self, looped: &LoopFile, limits: Limits, is_new: bool) {
+    fn set_queue_limits(&self, looped: &LoopFile, limits: Limits) {
         let block = limits.logical_block_size.max(BLOCK);
         if block != self.channel.block() {
             self.channel.set_block(block);
@@ -257,9 +270,7 @@ impl FuseDevice {
         // Writing waits for all requests, so only what changes is written.
         let accepts = loopdev::get(self.index, "queue/discard_max_bytes").is_some_and(|most| most > 0);
         let most = match (accepts, limits.discard) {
-            // Linux 6.18 for one never lets a loop device without discards have any again. So only its first table takes
-            // them away; later they are done by writing zeroes. And what is not ours is left as it is.
-            (true, false) if is_new && self.created => 0,
+            (true, false) => 0,
             // A multiple of the granularity, and of the largest block.
             (false, true) => !0xfff_u32,
             _ => return,
@@ -289,7 +300,7 @@ impl Device for FuseDevice {
             if let Some(limits) = limits
                 && self.channel.bytes() == 0
             {
-                self.set_queue_limits(&looped, limits, true);
+                self.set_queue_limits(&looped, limits);
                 *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
             }
             if let Some(limits) = limits {
@@ -312,7 +323,7 @@ impl Device for FuseDevice {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
         // Without the lock: this may wait for requests that a resume must let go on first.
         if let Ok(looped) = LoopFile::open(self.dev) {
-            self.set_queue_limits(&looped, limits, false);
+            self.set_queue_limits(&looped, limits);
             closer::close_later(looped.0);
         }
     }
@@ -326,6 +337,11 @@ impl Device for FuseDevice {
             Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(()),
             Err(error) => return Err(from_io(&error)),
         };
+        if !self.is_ours(&looped) {
+            // It went at its last close.
+            closer::close_later(looped.0);
+            return Ok(());
+        }
         let no_discards = loopdev::get(self.index, "queue/discard_max_bytes") == Some(0);
         // Without waiting for requests; when others have it open, it only sets AUTOCLEAR.
         match looped.unbind() {
@@ -335,17 +351,17 @@ impl Device for FuseDevice {
         }
         closer::close_later(looped.0);
         let closed = closer::wait(CLOSE_WAIT);
-        if loopdev::is_bound(self.index) {
+        if self.is_still_bound() {
             if !closed || !self.stay() {
                 log!("/dev/loop{}: is in use, and may go at its last close", self.index);
                 return Err(Errno::EBUSY);
             }
-            if loopdev::is_bound(self.index) {
+            if self.is_still_bound() {
                 return Err(Errno::EBUSY);
             }
         }
         match self.created {
-            // See `set_queue_limits`: nobody is to get it as it is.
+            // See `set_queue_limits`: no other device is to get it as it is.
             true if no_discards => spares::delete(self.index),
             true => self.spares.add(self.index),
             false => {}
