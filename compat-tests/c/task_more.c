@@ -85,6 +85,16 @@ static void infos(const char *name)
 	dm_task_destroy(t);
 }
 
+static int exists(const char *name)
+{
+	struct dm_task *t = task(DM_DEVICE_INFO, name);
+	struct dm_info info;
+	int there = dm_task_run(t) && dm_task_get_info(t, &info) && info.exists;
+
+	dm_task_destroy(t);
+	return there;
+}
+
 int main(void)
 {
 	int (*old_run)(struct dm_task *) = (int (*)(struct dm_task *)) dlvsym(RTLD_DEFAULT, "dm_task_run", "Base");
@@ -110,6 +120,9 @@ int main(void)
 	done("remove when closed", t);
 	infos("plain");
 	close(fd);
+	/* The kernel removes it some time after the last close. */
+	for (i = 0; i < 1000 && exists("plain"); i++)
+		usleep(10000);
 	infos("plain");
 
 	t = task(DM_DEVICE_INFO, "mode");
