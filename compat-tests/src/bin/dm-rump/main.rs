@@ -366,11 +366,16 @@ fn main() {
         &format!("{count} steps of mirrors and their logs as in the test host"),
         differences,
     );
+    // NetBSD has no durable writes here (see dm.4), and no writes of zeroes without data.
+    let mut log_writes = data_targets::log_writes();
+    log_writes.retain(|step| !matches!(step, Step::Sync(..) | Step::Zero(..)));
+    // Scripts before it have left their data on the disk.
+    log_writes.insert(0, Step::Zero(Dev::Disk(1), 0, 1024));
     for (name, script) in [
         ("crypt", data_targets::crypt()),
         ("dust", data_targets::dust()),
         ("switch and unstriped", data_targets::switch_and_unstriped()),
-        ("log-writes", data_targets::log_writes()),
+        ("log-writes", log_writes),
     ] {
         let (count, differences) = scripts(rump, &control, &directory, [(name.into(), script)].into_iter());
         report(&format!("{count} steps of {name} as in the test host"), differences);
