@@ -160,6 +160,12 @@ pub fn is_bound(index: u32) -> bool {
     sysfs(index, "loop").exists()
 }
 
+/// Whether the loop device takes discards.
+#[must_use]
+pub fn takes_discards(index: u32) -> bool {
+    get(index, "queue/discard_max_bytes").is_some_and(|most| most > 0)
+}
+
 /// The block device number of a loop device.
 #[must_use]
 pub fn dev(index: u32) -> Option<DevNo> {

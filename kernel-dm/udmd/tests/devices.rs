@@ -134,6 +134,28 @@ fn discards_and_zeroes_give_zeroes() {
     client.remove_soon("d");
 }
 
+/// Linux 6.18 never lets a loop device have discards again: one that a daemon was about to delete for it is made anew.
+#[test]
+fn a_loop_device_without_discards_is_not_used_again() {
+    let disk = Disk::new(MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let minor = 4000 + std::process::id() % 1000;
+    let path = format!("/dev/loop{minor}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(MIB).unwrap();
+    run("losetup", &[&path, file.path().to_str().unwrap()]);
+    std::fs::write(format!("/sys/block/loop{minor}/queue/discard_max_bytes"), "0").unwrap();
+    run("losetup", &["--detach", &path]);
+
+    client.send(Dm::DevCreate.number(), &numbered("n", minor));
+    client.answer().unwrap();
+    client.load("n", &[linear(0, 2048, &disk, 0)]).unwrap();
+    client.resume("n").unwrap();
+    run("blkdiscard", &[&path]);
+    client.remove_soon("n");
+}
+
 fn crypt(disk: &Disk, options: &str) -> (u64, u64, &'static str, String) {
     let params = format!(
         "aes-xts-plain64 {} 0 {} 0{options}",
@@ -285,6 +307,13 @@ fn stacked_devices_and_other_targets() {
     client.remove_soon("lower");
 }
 
+/// A request to create a device of a number.
+fn numbered(name: &str, minor: u32) -> Vec<u8> {
+    let mut buffer = common::request(Name::Name(name), flag::PERSISTENT_DEV, 0, &[]);
+    buffer[40..48].copy_from_slice(&encode_dev(7, minor).to_ne_bytes());
+    buffer
+}
+
 #[test]
 fn numbers_are_given_on_request_and_refused_when_taken() {
     let disk = Disk::new(MIB);
@@ -292,17 +321,12 @@ fn numbers_are_given_on_request_and_refused_when_taken() {
     let mut client = daemon.client();
     let taken: u32 = disk.number().strip_prefix("7:").unwrap().parse().unwrap();
     let wanted = 3000 + std::process::id() % 1000;
-    let buffer = |name: &str, minor: u32| {
-        let mut buffer = common::request(Name::Name(name), flag::PERSISTENT_DEV, 0, &[]);
-        buffer[40..48].copy_from_slice(&encode_dev(7, minor).to_ne_bytes());
-        buffer
-    };
-    client.send(Dm::DevCreate.number(), &buffer("n", wanted));
+    client.send(Dm::DevCreate.number(), &numbered("n", wanted));
     let (header, _) = client.answer().unwrap();
     assert_eq!(decode_dev(header.dev), (7, wanted));
     assert!(Path::new(&format!("/dev/loop{wanted}")).exists());
     for minor in [wanted, taken] {
-        client.send(Dm::DevCreate.number(), &buffer("m", minor));
+        client.send(Dm::DevCreate.number(), &numbered("m", minor));
         assert_eq!(client.answer().unwrap_err(), libc::ENXIO);
     }
     client.remove_soon("n");

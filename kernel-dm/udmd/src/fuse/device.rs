@@ -59,6 +59,24 @@ impl FuseLoop {
 
     /// Binds the loop device `index`, and gives `None` when it is in use.
     fn bind(&self, index: u32, file: BorrowedFd<'_>) -> Result<Option<FuseDeviceNumber>, Errno> {
+        for _ in 0..2 {
+            let Some((number, created)) = self.try_bind(index, file)? else {
+                return Ok(None);
+            };
+            if created || index < FIRST_INDEX || loopdev::takes_discards(index) {
+                return Ok(Some(number));
+            }
+            // Another daemon was about to delete it, see `FuseDevice::set_queue_limits`.
+            let looped = LoopFile::open(number.dev).map_err(|error| from_io(&error))?;
+            looped.unbind().map_err(from_sys)?;
+            drop(looped);
+            spares::delete(index);
+        }
+        Ok(None)
+    }
+
+    /// Binds the loop device `index`, which is made if it does not exist: true beside it then.
+    fn try_bind(&self, index: u32, file: BorrowedFd<'_>) -> Result<Option<(FuseDeviceNumber, bool)>, Errno> {
         let created = match loopdev::add(index) {
             Ok(()) => true,
             Err(Sys::EEXIST) if loopdev::is_bound(index) => return Ok(None),
@@ -74,11 +92,12 @@ impl FuseLoop {
             _ if created => spares::delete(index),
             _ => {}
         }
-        Ok(result?.map(|dev| FuseDeviceNumber {
+        let number = |dev| FuseDeviceNumber {
             index,
             dev,
             created: created || index >= FIRST_INDEX,
-        }))
+        };
+        Ok(result?.map(|dev| (number(dev), created)))
     }
 
     fn bind_existing(index: u32, file: BorrowedFd<'_>, mark: &str) -> Result<Option<DevNo>, Errno> {
@@ -268,8 +287,7 @@ impl FuseDevice {
             }
         }
         // Writing waits for all requests, so only what changes is written.
-        let accepts = loopdev::get(self.index, "queue/discard_max_bytes").is_some_and(|most| most > 0);
-        let most = match (accepts, limits.discard) {
+        let most = match (loopdev::takes_discards(self.index), limits.discard) {
             (true, false) => 0,
             // A multiple of the granularity, and of the largest block.
             (false, true) => !0xfff_u32,
@@ -342,7 +360,7 @@ impl Device for FuseDevice {
             closer::close_later(looped.0);
             return Ok(());
         }
-        let no_discards = loopdev::get(self.index, "queue/discard_max_bytes") == Some(0);
+        let no_discards = !loopdev::takes_discards(self.index);
         // Without waiting for requests; when others have it open, it only sets AUTOCLEAR.
         match looped.unbind() {
             Ok(()) => {}

@@ -76,7 +76,18 @@ impl Disk {
         let block = block.to_string();
         let name = file.path().to_str().unwrap();
         let args = ["--find", "--show", "--direct-io=on", "--sector-size", &block, name];
-        let path = run("losetup", &args).trim().to_owned();
+        let bind = || run("losetup", &args).trim().to_owned();
+        let mut path = bind();
+        for _ in 0..10 {
+            let limit = std::fs::read_to_string(format!("/sys/block/{}/queue/discard_max_bytes", &path[5..]));
+            if limit.unwrap().trim() != "0" {
+                break;
+            }
+            // A daemon of another test was about to delete it, since it will never have discards again.
+            run("losetup", &["--detach", &path]);
+            std::thread::sleep(Duration::from_millis(50));
+            path = bind();
+        }
         Self { path, file }
     }
 
