@@ -233,6 +233,18 @@ static struct dm_report *rep[4];
 static struct dm_report_group *group;
 static int cur;
 
+/* A copy that may live as long as the program: reports keep some texts, not all of their callers can tell which. */
+static char *keep(const char *s)
+{
+	static char *kept[1024];
+	static unsigned count;
+	char *copy = strdup(s);
+
+	if (count < sizeof(kept) / sizeof(*kept))
+		kept[count++] = copy;
+	return copy;
+}
+
 /* "-" is NULL, "0" the empty string, byte 1 a tab. */
 static char *opt(const char *s)
 {
@@ -240,7 +252,7 @@ static char *opt(const char *s)
 
 	if (!strcmp(s, "-"))
 		return NULL;
-	for (p = copy = strdup(!strcmp(s, "0") ? "" : s); *p; p++)
+	for (p = copy = keep(!strcmp(s, "0") ? "" : s); *p; p++)
 		if (*p == 1)
 			*p = '\t';
 	return copy;
@@ -291,7 +303,7 @@ static void step(const char *text)
 		t = (uint32_t) strtoul(arg[2], NULL, 0);
 		{
 			char *list = opt(arg[3]), *keys = opt(arg[5]), *selection = opt(arg[6]);
-			const char *sep = !strcmp(arg[4], "0") ? "" : strdup(arg[4]);
+			const char *sep = !strcmp(arg[4], "0") ? "" : keep(arg[4]);
 			uint32_t flags = (uint32_t) strtoul(arg[1], NULL, 0);
 
 			if (*arg[0] == 'I')

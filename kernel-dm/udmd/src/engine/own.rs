@@ -120,41 +120,31 @@ impl Reactor {
                 piece,
                 component,
                 sector,
-            } => {
-                let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
-                if piece.0 >> THREAD == self.number {
-                    return self.send_held(piece, component, sector, machine, token);
-                }
-                match self.shared.inbox(thread) {
-                    Some(inbox) => inbox.send(Message::Send(piece, component, sector, machine, token)),
-                    None => crate::log!("a piece is held by no thread"),
-                }
-            }
-            Action::Data { token, piece } => {
-                let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
-                if piece.0 >> THREAD == self.number {
-                    return self.give_data(piece, &machine, token);
-                }
-                match self.shared.inbox(thread) {
-                    Some(inbox) => inbox.send(Message::Data(piece, machine, token)),
-                    None => crate::log!("a piece is held by no thread"),
-                }
-            }
+            } => self.about_piece(piece, Message::Send(piece, component, sector, machine, token)),
+            Action::Data { token, piece } => self.about_piece(piece, Message::Data(piece, machine, token)),
             Action::Release { piece, verb, report } => {
                 let report = report.map(|token| (machine, token));
-                let thread = usize::try_from(piece.0 >> THREAD).unwrap_or(usize::MAX);
-                if piece.0 >> THREAD == self.number {
-                    return self.release(piece, verb, report);
-                }
-                match self.shared.inbox(thread) {
-                    Some(inbox) => inbox.send(Message::Release(piece, verb, report)),
-                    None => crate::log!("a piece came back from no thread"),
-                }
+                self.about_piece(piece, Message::Release(piece, verb, report));
             }
             // Nobody listens only when the daemon is about to end.
             Action::Event(id) => drop(self.events.send(Raised::Event(id))),
             Action::Changed => drop(self.events.send(Raised::Changed)),
             Action::Settled => self.shared.notifier.notify(),
+        }
+    }
+
+    /// Passes a message about a piece to the thread that holds it.
+    fn about_piece(&mut self, piece: PieceId, message: Message) {
+        let thread = piece.0 >> THREAD;
+        if thread == self.number {
+            return self.take(message);
+        }
+        let inbox = usize::try_from(thread)
+            .ok()
+            .and_then(|thread| self.shared.inbox(thread));
+        match inbox {
+            Some(inbox) => inbox.send(message),
+            None => crate::log!("a piece is held by no thread"),
         }
     }
 

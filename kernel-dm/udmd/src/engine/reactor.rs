@@ -213,37 +213,42 @@ impl Reactor {
     fn take_messages(&mut self) {
         let messages = std::mem::take(&mut *self.inbox.messages.lock().unwrap_or_else(PoisonError::into_inner));
         for message in messages {
-            match message {
-                Message::Serve(device, channel) => {
-                    let key = self.next_key;
-                    self.next_key += 1;
-                    self.ring.poll(key, channel.poll_fd());
-                    let ready = true;
-                    self.served.insert(key, Served { device, channel, ready });
-                    self.ready.push_back(key);
+            self.take(message);
+        }
+    }
+
+    /// Does what a message says.
+    pub(super) fn take(&mut self, message: Message) {
+        match message {
+            Message::Serve(device, channel) => {
+                let key = self.next_key;
+                self.next_key += 1;
+                self.ring.poll(key, channel.poll_fd());
+                let ready = true;
+                self.served.insert(key, Served { device, channel, ready });
+                self.ready.push_back(key);
+            }
+            Message::Retry(id) => {
+                for index in self.held.remove(&id).unwrap_or_default() {
+                    self.held_count -= 1;
+                    self.frames[index].device.count_held(false);
+                    self.entering.push_back(index);
                 }
-                Message::Retry(id) => {
-                    for index in self.held.remove(&id).unwrap_or_default() {
-                        self.held_count -= 1;
-                        self.frames[index].device.count_held(false);
-                        self.entering.push_back(index);
-                    }
-                    self.enter_all();
-                }
-                Message::Perform(machine, actions) => self.perform(&machine, actions),
-                Message::Send(piece, component, sector, machine, token) => {
-                    self.send_held(piece, component, sector, machine, token);
-                }
-                Message::Data(piece, machine, token) => self.give_data(piece, &machine, token),
-                Message::Release(piece, verb, report) => self.release(piece, verb, report),
-                Message::Hurry(id) => {
-                    let all = std::mem::take(&mut self.delayed);
-                    let (now, later): (BTreeMap<_, _>, _) = all
-                        .into_iter()
-                        .partition(|(_, delayed)| self.frames[delayed.frame].device.id == id);
-                    self.delayed = later;
-                    now.into_values().for_each(|delayed| self.delay_over(delayed));
-                }
+                self.enter_all();
+            }
+            Message::Perform(machine, actions) => self.perform(&machine, actions),
+            Message::Send(piece, component, sector, machine, token) => {
+                self.send_held(piece, component, sector, machine, token);
+            }
+            Message::Data(piece, machine, token) => self.give_data(piece, &machine, token),
+            Message::Release(piece, verb, report) => self.release(piece, verb, report),
+            Message::Hurry(id) => {
+                let all = std::mem::take(&mut self.delayed);
+                let (now, later): (BTreeMap<_, _>, _) = all
+                    .into_iter()
+                    .partition(|(_, delayed)| self.frames[delayed.frame].device.id == id);
+                self.delayed = later;
+                now.into_values().for_each(|delayed| self.delay_over(delayed));
             }
         }
     }
