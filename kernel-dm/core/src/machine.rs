@@ -29,6 +29,45 @@ use crate::snapshots::{Group, MemberId};
 #[must_use]
 pub struct Token(pub(crate) u64);
 
+/// What a machine has under way, by the tokens of its actions; and numbers for what else it names.
+#[derive(Debug)]
+pub(crate) struct Jobs<J> {
+    under_way: BTreeMap<u64, J>,
+    last: u64,
+}
+
+impl<J> Jobs<J> {
+    /// None.
+    pub(crate) const fn new() -> Self {
+        Self {
+            under_way: BTreeMap::new(),
+            last: 0,
+        }
+    }
+
+    /// A number that nothing else has, and not 0.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// The token of an action that is done for this.
+    pub(crate) fn begin(&mut self, job: J) -> Token {
+        let number = self.number();
+        self.under_way.insert(number, job);
+        Token(number)
+    }
+
+    /// What an action was done for.
+    pub(crate) fn end(&mut self, token: &Token) -> Option<J> {
+        self.under_way.remove(&token.0)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+}
+
 /// How the host names a piece that a machine holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PieceId(pub u64);

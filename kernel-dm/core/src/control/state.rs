@@ -429,10 +429,7 @@ impl SavedTable<'_> {
         numbers: &BTreeMap<DevNo, DeviceId>,
         holder: DeviceId,
     ) -> Result<Built<H::Component>, TableError> {
-        let given = Given {
-            now_ms: host.now_ms(),
-            cipher: H::CIPHER,
-        };
+        let given = Given::of(host);
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let DevSpec::Number(dev) = spec else {
                 return Err(Errno::EINVAL);

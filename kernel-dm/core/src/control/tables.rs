@@ -109,10 +109,7 @@ impl<H: Host> Control<H> {
         read_only: bool,
     ) -> Result<SharedTable<H::Component>, TableError> {
         let Self { host, registry, .. } = self;
-        let given = Given {
-            now_ms: host.now_ms(),
-            cipher: H::CIPHER,
-        };
+        let given = Given::of(host);
         let mut open = |spec: DevSpec<'_>, read_only: bool| {
             let own = match spec {
                 DevSpec::Number(dev) => registry.id_of_number(dev),

@@ -26,7 +26,7 @@ use dm_abi::errno::Errno;
 
 use crate::host::Component;
 use crate::io::{Bio, Op, Verb};
-use crate::machine::{Action, PieceId, Token};
+use crate::machine::{Action, Jobs, PieceId, Token};
 use crate::targets::args::Refusal;
 
 pub mod format;
@@ -99,8 +99,7 @@ pub struct LogWrites<C> {
     suspending: bool,
     /// The last mark is given to the log.
     ended: bool,
-    jobs: BTreeMap<u64, Job>,
-    next: u64,
+    jobs: Jobs<Job>,
 }
 
 impl<C: Clone> LogWrites<C> {
@@ -128,8 +127,7 @@ impl<C: Clone> LogWrites<C> {
             live: false,
             suspending: false,
             ended: false,
-            jobs: BTreeMap::new(),
-            next: 0,
+            jobs: Jobs::new(),
         })
     }
 
@@ -198,11 +196,11 @@ impl<C: Clone> LogWrites<C> {
                 return self.pass(piece, bio, None, out);
             }
         }
-        let number = self.number();
+        let number = self.jobs.number();
         self.kept += entry.weight();
         self.writes.insert(number, entry);
         if bio.op == Op::Write {
-            let token = self.token(Job::Data(piece, number));
+            let token = self.jobs.begin(Job::Data(piece, number));
             out.push(Action::Data { token, piece });
         } else {
             self.pass(piece, bio, Some(Job::Write(number)), out);
@@ -210,7 +208,7 @@ impl<C: Clone> LogWrites<C> {
     }
 
     fn begin_flush(&mut self, logged: bool) -> u64 {
-        let number = self.number();
+        let number = self.jobs.number();
         self.completed_sectors = 0;
         self.flushes.push_back(Flush {
             number,
@@ -227,13 +225,13 @@ impl<C: Clone> LogWrites<C> {
         } else {
             Verb::remap(self.line.device, bio.sector)
         };
-        let report = job.map(|job| self.token(job));
+        let report = job.map(|job| self.jobs.begin(job));
         out.push(Action::Release { piece, verb, report });
     }
 
     /// An action is done.
     pub(crate) fn done(&mut self, token: Token, result: Result<Vec<u8>, Errno>, out: &mut Vec<Action<C>>) {
-        let Some(job) = self.jobs.remove(&token.0) else {
+        let Some(job) = self.jobs.end(&token) else {
             return;
         };
         match job {
@@ -348,22 +346,24 @@ impl<C: Clone> LogWrites<C> {
 
     /// Logs what was completed before a flush.
     fn log_flushed(&mut self, last: usize) {
-        for flush in self.flushes.iter_mut().take(last + 1) {
-            for entry in mem::take(&mut flush.before) {
-                self.kept = self.kept.saturating_sub(entry.weight());
-                self.log.push(entry);
-            }
-        }
+        let before = self.flushes.iter_mut().take(last + 1);
+        let entries = before.flat_map(|flush| mem::take(&mut flush.before)).collect();
+        self.log_all(entries);
     }
 
     /// Logs all that was completed.
     fn log_completed(&mut self) {
         self.log_flushed(self.flushes.len());
-        for entry in mem::take(&mut self.completed) {
+        let entries = mem::take(&mut self.completed);
+        self.log_all(entries);
+        self.completed_sectors = 0;
+    }
+
+    fn log_all(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
             self.kept = self.kept.saturating_sub(entry.weight());
             self.log.push(entry);
         }
-        self.completed_sectors = 0;
     }
 
     /// Nothing is logged any more.
@@ -385,7 +385,7 @@ impl<C: Clone> LogWrites<C> {
                 fua: false,
             };
             let component = self.device.clone();
-            let token = self.token(Job::Flush(number));
+            let token = self.jobs.begin(Job::Flush(number));
             out.push(Action::Io {
                 token,
                 component,
@@ -408,7 +408,7 @@ impl<C: Clone> LogWrites<C> {
 
     fn operate(&mut self, (bio, data): Operation, out: &mut Vec<Action<C>>) {
         let component = self.log.component.clone();
-        let token = self.token(Job::Log);
+        let token = self.jobs.begin(Job::Log);
         out.push(Action::Io {
             token,
             component,
@@ -427,17 +427,6 @@ impl<C: Clone> LogWrites<C> {
             }
             _ => Err(Errno::EINVAL),
         }
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn token(&mut self, job: Job) -> Token {
-        let number = self.number();
-        self.jobs.insert(number, job);
-        Token(number)
     }
 }
 

@@ -23,7 +23,7 @@ use dm_abi::errno::Errno;
 
 use crate::host::{Component, DeviceId};
 use crate::io::{Bio, Op, Verb};
-use crate::machine::{Action, PieceId, Token};
+use crate::machine::{Action, Jobs, PieceId, Token};
 use crate::targets::args::Refusal;
 
 mod bits;
@@ -194,8 +194,7 @@ pub struct Mirror<C> {
     arrived: VecDeque<Held>,
     /// Pieces that wait for another table.
     held: Vec<Held>,
-    jobs: BTreeMap<u64, Job>,
-    next: u64,
+    jobs: Jobs<Job>,
     /// Own operations under way.
     in_flight: u64,
 }
@@ -248,8 +247,7 @@ impl<C: Clone> Mirror<C> {
             reads: BTreeMap::new(),
             arrived: VecDeque::new(),
             held: Vec::new(),
-            jobs: BTreeMap::new(),
-            next: 0,
+            jobs: Jobs::new(),
             in_flight: 0,
         })
     }
@@ -312,7 +310,7 @@ impl<C: Clone> Mirror<C> {
 
     /// An action is done.
     pub(crate) fn done(&mut self, token: Token, result: Result<Vec<u8>, Errno>, out: &mut Vec<Action<C>>) {
-        let Some(job) = self.jobs.remove(&token.0) else {
+        let Some(job) = self.jobs.end(&token) else {
             return;
         };
         if !matches!(job, Job::Sent(..) | Job::Read(..)) {
@@ -346,17 +344,11 @@ impl<C: Clone> Mirror<C> {
         self.clean(out);
     }
 
-    fn token(&mut self, job: Job) -> Token {
-        self.next += 1;
-        self.jobs.insert(self.next, job);
-        Token(self.next)
-    }
-
     /// Starts an operation of its own.
     fn io(&mut self, job: Job, component: Component<C>, bio: Bio, data: Vec<u8>, out: &mut Vec<Action<C>>) {
         self.in_flight += 1;
         out.push(Action::Io {
-            token: self.token(job),
+            token: self.jobs.begin(job),
             component,
             bio,
             data,

@@ -35,7 +35,7 @@ pub(super) struct Reading {
 
 impl<C: Clone> Mirror<C> {
     fn send(&mut self, leg: usize, held: &Held, job: Job, out: &mut Vec<Action<C>>) {
-        let token = self.token(job);
+        let token = self.jobs.begin(job);
         let leg = &self.legs[leg];
         let sector = if held.op == Op::Flush {
             0

@@ -65,10 +65,8 @@ impl<C: Clone> Mirror<C> {
             let to = &self.legs[leg];
             let to = (to.component.clone(), to.offset + first);
             self.in_flight += 1;
-            self.next += 1;
-            self.jobs.insert(self.next, Job::Copy(number, leg));
             out.push(Action::Copy {
-                token: crate::machine::Token(self.next),
+                token: self.jobs.begin(Job::Copy(number, leg)),
                 from: from.clone(),
                 to,
                 sectors,

@@ -64,7 +64,7 @@ impl<C: Clone> Group<C> {
 
     /// Starts the next part of a chunk's copy. The last chunk of an origin may be short.
     fn copy_part(&mut self, id: u64, chunk: u64, out: &mut Vec<Action<C>>) {
-        let token = self.token(Job::Copy(id, chunk));
+        let token = self.jobs.begin(Job::Copy(id, chunk));
         let Some((left, store)) = self.left_to_copy(id, chunk).zip(self.stores.get_mut(&id)) else {
             return;
         };

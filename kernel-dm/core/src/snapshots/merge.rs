@@ -205,7 +205,7 @@ impl<C: Clone> Group<C> {
                 merge.step = Step::Flush;
                 let origin = store.origin.clone();
                 store.in_flight += 1;
-                let token = self.token(Job::Merge(id));
+                let token = self.jobs.begin(Job::Merge(id));
                 out.push(Action::Io {
                     token,
                     component: origin,
@@ -226,7 +226,7 @@ impl<C: Clone> Group<C> {
             merge.waiting += 1;
             store.in_flight += 1;
             let (from, to) = ((store.cow.clone(), from), (store.origin.clone(), to));
-            let token = self.token(Job::Merge(id));
+            let token = self.jobs.begin(Job::Merge(id));
             out.push(Action::Copy {
                 token,
                 from,

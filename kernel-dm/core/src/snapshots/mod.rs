@@ -23,7 +23,7 @@ use dm_abi::errno::Errno;
 
 use crate::host::{Component, DevNo, DeviceId};
 use crate::io::{Bio, Op, Verb};
-use crate::machine::{Action, PieceId, Token};
+use crate::machine::{Action, Jobs, PieceId, Token};
 use crate::targets::args::Refusal;
 
 mod commit;
@@ -114,8 +114,7 @@ pub struct Group<C> {
     /// Boxed: they are large, and a kernel's stack is small.
     stores: BTreeMap<u64, Box<Store<C>>>,
     operations: BTreeMap<u64, Operation>,
-    jobs: BTreeMap<u64, Job>,
-    next: u64,
+    jobs: Jobs<Job>,
     /// Changes when a store begins to want copies.
     generation: u64,
     /// Operations that can go on.
@@ -142,24 +141,12 @@ impl<C> Group<C> {
             members: BTreeMap::new(),
             stores: BTreeMap::new(),
             operations: BTreeMap::new(),
-            jobs: BTreeMap::new(),
-            next: 1,
+            jobs: Jobs::new(),
             generation: 0,
             woken: VecDeque::new(),
             queue: VecDeque::new(),
             copying: 0,
         }
-    }
-
-    fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-
-    fn token(&mut self, job: Job) -> Token {
-        let number = self.number();
-        self.jobs.insert(number, job);
-        Token(number)
     }
 
     /// Takes a member out, without waiting for anything.
@@ -218,7 +205,7 @@ impl<C> Group<C> {
 impl<C: Clone> Group<C> {
     /// Adds a segment of a table.
     pub(crate) fn join(&mut self, joining: Joining<C>) -> Result<MemberId, Refusal> {
-        let id = self.number();
+        let id = self.jobs.number();
         let mut member = Member {
             role: joining.role,
             origin: joining.origin,
@@ -254,7 +241,7 @@ impl<C: Clone> Group<C> {
     /// A new store.
     #[inline(never)]
     fn add_store(&mut self, origin: &Component<C>, cow: &Component<C>, shape: &Shape) -> u64 {
-        let number = self.number();
+        let number = self.jobs.number();
         self.stores.insert(number, Box::new(Store::new(origin, cow, shape)));
         number
     }
@@ -442,7 +429,7 @@ impl<C: Clone> Group<C> {
             (Op::Read, None) if role == Role::Merge => release(out, held.piece, to_origin),
             (Op::Read, None) => {
                 *store.reads.entry(chunk).or_insert(0) += 1;
-                let report = Some(self.token(Job::Read(number, chunk)));
+                let report = Some(self.jobs.begin(Job::Read(number, chunk)));
                 out.push(Action::Release {
                     piece: held.piece,
                     verb: to_origin,
@@ -455,7 +442,7 @@ impl<C: Clone> Group<C> {
                 } else if let Some(stored) = stored {
                     let verb = in_store(stored);
                     *store.writes.entry(chunk).or_insert(0) += 1;
-                    let report = Some(self.token(Job::Write(number, chunk)));
+                    let report = Some(self.jobs.begin(Job::Write(number, chunk)));
                     out.push(Action::Release {
                         piece: held.piece,
                         verb,
@@ -473,7 +460,7 @@ impl<C: Clone> Group<C> {
 
     /// An action is done.
     pub(crate) fn done(&mut self, token: Token, result: Result<Vec<u8>, Errno>, out: &mut Vec<Action<C>>) {
-        let Some(job) = self.jobs.remove(&token.0) else {
+        let Some(job) = self.jobs.end(&token) else {
             return;
         };
         match job {
@@ -543,7 +530,7 @@ impl<C: Clone> Group<C> {
 
     /// Starts an operation on a store's device.
     fn io(&mut self, store: u64, job: Job, bio: Bio, data: Vec<u8>, out: &mut Vec<Action<C>>) {
-        let token = self.token(job);
+        let token = self.jobs.begin(job);
         if let Some(store) = self.stores.get_mut(&store) {
             store.in_flight += 1;
             out.push(Action::Io {

@@ -50,7 +50,7 @@ impl<C: Clone> Group<C> {
             generation: self.generation,
             error: None,
         };
-        let number = self.number();
+        let number = self.jobs.number();
         self.operations.insert(number, operation);
         self.wake(number);
     }

@@ -9,7 +9,7 @@ use core::str::FromStr;
 use dm_abi::errno::Errno;
 
 use crate::cipher;
-use crate::host::{DevNo, DevSpec};
+use crate::host::{DevNo, DevSpec, Host};
 
 /// Why a target refuses its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,14 @@ pub struct Given {
 }
 
 impl Given {
+    /// What a host gives now.
+    pub(crate) fn of<H: Host>(host: &H) -> Self {
+        Self {
+            now_ms: host.now_ms(),
+            cipher: H::CIPHER,
+        }
+    }
+
     /// A time, and the engine's own ciphers.
     #[must_use]
     pub fn at(now_ms: u64) -> Self {

@@ -42,6 +42,11 @@ pub struct Own {
 /// Where the number of the thread begins in a [`PieceId`].
 const THREAD: u32 = 48;
 
+/// Where its thread keeps a piece.
+fn entry_of(id: PieceId) -> usize {
+    usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX)
+}
+
 impl Reactor {
     /// Hands a piece to its machine.
     pub(super) fn ask(&mut self, index: usize, piece: Piece) {
@@ -150,7 +155,7 @@ impl Reactor {
 
     /// A piece of this thread goes on.
     pub(super) fn release(&mut self, id: PieceId, verb: Verb, report: Option<(SharedMachine<Handle>, Token)>) {
-        let entry = usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX);
+        let entry = entry_of(id);
         let Some((index, piece)) = self.asked.try_remove(entry) else {
             crate::log!("a piece came back twice");
             return;
@@ -181,7 +186,7 @@ impl Reactor {
         machine: SharedMachine<Handle>,
         token: Token,
     ) {
-        let entry = usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX);
+        let entry = entry_of(id);
         let Some(&(index, piece)) = self.asked.get(entry) else {
             crate::log!("a piece is used that is not held");
             return self.tell_machine(&machine, token, Err(Errno::EIO));
@@ -199,7 +204,7 @@ impl Reactor {
 
     /// Gives its machine the data of a write of this thread.
     pub(super) fn give_data(&mut self, id: PieceId, machine: &SharedMachine<Handle>, token: Token) {
-        let entry = usize::try_from(id.0 & ((1 << THREAD) - 1)).unwrap_or(usize::MAX);
+        let entry = entry_of(id);
         let data = self.asked.get(entry).and_then(|&(index, piece)| {
             let frame = &self.frames[index];
             let buffer = self.frames[frame.root].buffer.as_ref()?;
