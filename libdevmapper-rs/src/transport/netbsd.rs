@@ -17,7 +17,7 @@ use super::node::{self, sys_error};
 use super::plist::{self, Channel, NETBSD_BLOCK_MAJOR, NETBSD_CHAR_MAJOR, System};
 use super::{Failure, Transport};
 use crate::errno::from_system;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// `_IOWR(0xfd, 1, struct dm_ioctl_ref)`.
 const NATIVE: u32 = 0xc018_fd01;
