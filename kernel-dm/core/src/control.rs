@@ -191,6 +191,17 @@ impl<H: Host> Control<H> {
         self.revision
     }
 
+    /// Whether a table still reads what it must before it shows its status: only after [`Control::import`], since a load
+    /// waits for that. [`crate::machine::Action::Settled`] tells when to ask again.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.registry
+            .all()
+            .flat_map(|(_, device)| [&device.live, &device.inactive])
+            .flatten()
+            .any(|table| table.loaded().is_none())
+    }
+
     /// The identities and names of all devices, in the order of names.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, &[u8])> {
         self.registry.by_name()

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bstr::ByteSlice;
 use dm_abi::errno::Errno;
@@ -22,6 +22,10 @@ use crate::sysview::{Holders, SysView};
 
 /// How often devices are looked at that go when nobody has them open any more.
 const WATCH: Duration = Duration::from_millis(200);
+
+/// How long clients wait for tables of an earlier daemon to be read again. One that lies on a suspended device is read
+/// when that is resumed, by a client.
+const READING: Duration = Duration::from_secs(5);
 
 /// How the daemon is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +134,28 @@ impl Daemon {
                 core.control.closed(id);
                 core.save_changes();
             }
+        }
+    }
+
+    /// Waits until the tables of an earlier daemon have read their stores and logs again, but not for ever.
+    pub fn await_tables(&self) {
+        let end = Instant::now() + READING;
+        let Ok(waiter) = self.shared.notifier.waiter() else {
+            return;
+        };
+        loop {
+            waiter.clear();
+            if !self.core().control.is_loading() {
+                return;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                log!("serves, although some snapshots are not read yet");
+                return;
+            }
+            let mut fds = [PollFd::new(waiter.fd(), PollFlags::POLLIN)];
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            let _ = poll(&mut fds, left);
         }
     }
 

@@ -130,6 +130,7 @@ pub fn start(options: &Options) -> Result<Started, String> {
         .start_threads(raised)
         .and_then(|()| await_signals(daemon.clone(), signals));
     threads.map_err(|error| format!("threads cannot be started: {error}"))?;
+    daemon.await_tables();
     log!(
         "version {} serves {}",
         env!("CARGO_PKG_VERSION"),

@@ -134,6 +134,35 @@ fn a_snapshot_outlives_the_daemon_again_and_again() {
 }
 
 #[test]
+fn a_daemon_that_takes_over_has_read_the_stores() {
+    let disk = Disk::new(32 * MIB);
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let (origin, real, cow) = origin(&mut client, &disk);
+    client.suspend("o").unwrap();
+    client.make("s", &snapshot(&real, &cow, "P"));
+    client.resume("o").unwrap();
+    origin
+        .open_direct()
+        .write_all_at(&Aligned::pattern(4096, 2), 0)
+        .unwrap();
+    let there = status(&mut client, "s");
+    // Every read of the store takes 1.5 s.
+    let (start, sectors, _, params) = linear(0, 2 * SECTORS, &disk, 2048 + SECTORS);
+    client
+        .load("s-cow", &[(start, sectors, "delay", format!("{params} 1500"))])
+        .unwrap();
+    client.resume("s-cow").unwrap();
+    daemon.kill();
+    daemon.start_again();
+    let mut client = daemon.client();
+    assert_eq!(status(&mut client, "s"), there);
+    for name in ["s", "o", "s-cow", "o-real"] {
+        client.remove_soon(name);
+    }
+}
+
+#[test]
 fn a_store_that_is_none_is_refused() {
     let disk = Disk::new(32 * MIB);
     let daemon = Daemon::start();
