@@ -30,6 +30,31 @@ pub struct Bio {
     pub fua: bool,
 }
 
+impl Bio {
+    /// An operation on some sectors; a write need not be durable when it completes.
+    #[must_use]
+    pub const fn new(op: Op, sector: u64, sectors: u64) -> Self {
+        Self {
+            op,
+            sector,
+            sectors,
+            fua: false,
+        }
+    }
+
+    /// A flush.
+    #[must_use]
+    pub const fn flush() -> Self {
+        Self::new(Op::Flush, 0, 0)
+    }
+
+    /// The same, durable when it completes.
+    #[must_use]
+    pub const fn durable(self) -> Self {
+        Self { fua: true, ..self }
+    }
+}
+
 /// A part of a request that goes to one place. The pieces of a request cover it in order and without gaps.
 ///
 /// * [`Op::Read`], [`Op::Write`]: sector `offset + i` of the request is sector `i` of the piece.

@@ -366,12 +366,7 @@ pub unsafe extern "C" fn dmrs_dump(volume: *mut c_void, sector: u64, sectors: u6
     let Some(live) = (unsafe { (*volume.cast::<Gate>()).table() }) else {
         return to_native(Errno::ENXIO);
     };
-    let bio = Bio {
-        op: Op::Write,
-        sector,
-        sectors,
-        fua: false,
-    };
+    let bio = Bio::new(Op::Write, sector, sectors);
     for piece in live.pieces(bio, 0) {
         let Verb::Remap {
             component,

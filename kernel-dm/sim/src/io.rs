@@ -308,12 +308,7 @@ impl Sim {
                         token,
                         then: Some(to),
                     };
-                    let read = Bio {
-                        op: Op::Read,
-                        sector: from.1,
-                        sectors,
-                        fua: false,
-                    };
+                    let read = Bio::new(Op::Read, from.1, sectors);
                     self.start_own(own, &from.0, read, Vec::new());
                 }
                 Action::Send {
@@ -388,12 +383,7 @@ impl Sim {
     fn own_done(&mut self, own: Own, result: Result<Vec<u8>, Errno>) {
         match (own.then, result) {
             (Some((component, sector)), Ok(data)) => {
-                let write = Bio {
-                    op: Op::Write,
-                    sector,
-                    sectors: (data.len() / SECTOR) as u64,
-                    fua: false,
-                };
+                let write = Bio::new(Op::Write, sector, (data.len() / SECTOR) as u64);
                 let own = Own { then: None, ..own };
                 self.start_own(own, &component, write, data);
             }

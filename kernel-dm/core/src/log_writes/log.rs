@@ -123,13 +123,7 @@ impl<C> Log<C> {
         }
         if let Some(entries) = self.due.take() {
             self.state = State::Flush(entries);
-            let bio = Bio {
-                op: Op::Flush,
-                sector: 0,
-                sectors: 0,
-                fua: false,
-            };
-            return Some((bio, Vec::new()));
+            return Some((Bio::flush(), Vec::new()));
         }
         let data = self.take_entries();
         if data.is_empty() {
@@ -137,12 +131,7 @@ impl<C> Log<C> {
         }
         self.state = State::Entries;
         let sectors = data.len() as u64 / SECTOR;
-        let bio = Bio {
-            op: Op::Write,
-            sector: self.at,
-            sectors,
-            fua: false,
-        };
+        let bio = Bio::new(Op::Write, self.at, sectors);
         self.at += sectors;
         Some((bio, data))
     }
@@ -201,12 +190,7 @@ impl<C> Log<C> {
         let State::Flush(entries) = state else { return None };
         self.state = State::Head;
         let data = head(entries, self.block);
-        let bio = Bio {
-            op: Op::Write,
-            sector: 0,
-            sectors: data.len() as u64 / SECTOR,
-            fua: true,
-        };
+        let bio = Bio::new(Op::Write, 0, data.len() as u64 / SECTOR).durable();
         Some((bio, data))
     }
 }

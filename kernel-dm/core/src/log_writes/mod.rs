@@ -261,10 +261,8 @@ impl<C: Clone> LogWrites<C> {
             return;
         };
         let bio = Bio {
-            op: Op::Write,
-            sector: entry.sector,
-            sectors: entry.sectors,
             fua: entry.is_durable(),
+            ..Bio::new(Op::Write, entry.sector, entry.sectors)
         };
         match result {
             Ok(data) => entry.data = data,
@@ -378,18 +376,12 @@ impl<C: Clone> LogWrites<C> {
     fn settle(&mut self, out: &mut Vec<Action<C>>) {
         if self.completed_sectors >= MAX_COMPLETED && self.flushes.iter().all(|flush| flush.logged) {
             let number = self.begin_flush(false);
-            let flush = Bio {
-                op: Op::Flush,
-                sector: 0,
-                sectors: 0,
-                fua: false,
-            };
             let component = self.device.clone();
             let token = self.jobs.begin(Job::Flush(number));
             out.push(Action::Io {
                 token,
                 component,
-                bio: flush,
+                bio: Bio::flush(),
                 data: Vec::new(),
             });
         }

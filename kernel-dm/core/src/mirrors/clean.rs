@@ -3,8 +3,8 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::{Job, Mirror, Phase, bio};
-use crate::io::Op;
+use super::{Job, Mirror, Phase};
+use crate::io::{Bio, Op};
 use crate::machine::{Action, MAX_IO};
 
 /// Regions that may stay dirty without a write under way. After a crash they are copied.
@@ -51,7 +51,7 @@ impl<C: Clone> Mirror<C> {
         });
         for leg in 0..self.legs.len() {
             let component = self.legs[leg].component.clone();
-            self.io(Job::Flush(leg), component, bio(Op::Flush, 0, 0, false), Vec::new(), out);
+            self.io(Job::Flush(leg), component, Bio::flush(), Vec::new(), out);
         }
     }
 
@@ -89,7 +89,7 @@ impl<C: Clone> Mirror<C> {
         log.current = core::mem::take(&mut log.next);
         let component = log.component.clone();
         for (first, data) in ranges {
-            let write = bio(Op::Write, first, (data.len() / 512) as u64, true);
+            let write = Bio::new(Op::Write, first, (data.len() / 512) as u64).durable();
             self.io(Job::LogWrite, component.clone(), write, data, out);
         }
     }

@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use dm_abi::errno::Errno;
 
 use super::bits::Bits;
-use super::{Job, Mirror, Phase, Start, bio};
-use crate::io::Op;
+use super::{Job, Mirror, Phase, Start};
+use crate::io::{Bio, Op};
 use crate::machine::{Action, MAX_IO};
 
 impl<C: Clone> Mirror<C> {
@@ -31,7 +31,7 @@ impl<C: Clone> Mirror<C> {
         self.io(
             Job::Load(first),
             component,
-            bio(Op::Read, first, sectors, false),
+            Bio::new(Op::Read, first, sectors),
             Vec::new(),
             out,
         );

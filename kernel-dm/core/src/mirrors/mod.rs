@@ -376,13 +376,3 @@ fn release<C>(out: &mut Vec<Action<C>>, piece: PieceId, verb: Verb) {
         report: None,
     });
 }
-
-/// A plain operation.
-fn bio(op: Op, sector: u64, sectors: u64, fua: bool) -> Bio {
-    Bio {
-        op,
-        sector,
-        sectors,
-        fua,
-    }
-}

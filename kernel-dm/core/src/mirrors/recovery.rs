@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Errors, Job, Mirror, bio};
-use crate::io::Op;
+use super::{Errors, Job, Mirror};
+use crate::io::{Bio, Op};
 use crate::machine::{Action, MAX_IO};
 
 /// Regions that are copied at a time.
@@ -82,7 +82,7 @@ impl<C: Clone> Mirror<C> {
         if !ok {
             copy.failed = true;
             let from = &self.legs[self.default];
-            let read = bio(Op::Read, from.offset + start + copy.first, copy.sectors, false);
+            let read = Bio::new(Op::Read, from.offset + start + copy.first, copy.sectors);
             let component = from.component.clone();
             return self.io(Job::Probe(number, leg), component, read, Vec::new(), out);
         }

@@ -10,7 +10,7 @@ use dm_abi::errno::Errno;
 
 use super::format::set_pair;
 use super::store::State;
-use super::{Group, Job, bio};
+use super::{Group, Job};
 use crate::io::{Bio, Op};
 use crate::machine::Action;
 
@@ -56,11 +56,11 @@ impl<C: Clone> Group<C> {
         let area = layout.area(list.area) * layout.chunk;
         let behind = layout.unit_sector(list.area, list.index) + layout.unit;
         if list.tail && behind < area + layout.chunk {
-            zeroes.push(bio(Op::WriteZeroes, behind, area + layout.chunk - behind));
+            zeroes.push(Bio::new(Op::WriteZeroes, behind, area + layout.chunk - behind));
         }
         if list.index + chunks.len() as u64 == layout.pairs() {
             let next = layout.area(list.area + 1) * layout.chunk;
-            zeroes.push(bio(Op::WriteZeroes, next, layout.chunk));
+            zeroes.push(Bio::new(Op::WriteZeroes, next, layout.chunk));
         }
         store.commit = Some(Commit {
             step: Step::Zero,
@@ -103,18 +103,16 @@ impl<C: Clone> Group<C> {
         match commit.step {
             Step::Zero => {
                 commit.step = Step::Flush;
-                self.io(id, Job::Commit(id), bio(Op::Flush, 0, 0), Vec::new(), out);
+                self.io(id, Job::Commit(id), Bio::flush(), Vec::new(), out);
             }
             Step::Flush => {
                 commit.step = Step::Write;
-                let write = Bio {
-                    fua: true,
-                    ..bio(
-                        Op::Write,
-                        list.layout.unit_sector(list.area, list.index),
-                        list.layout.unit,
-                    )
-                };
+                let write = Bio::new(
+                    Op::Write,
+                    list.layout.unit_sector(list.area, list.index),
+                    list.layout.unit,
+                )
+                .durable();
                 let data = commit.unit.clone();
                 self.io(id, Job::Commit(id), write, data, out);
             }

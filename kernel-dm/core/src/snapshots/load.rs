@@ -11,8 +11,8 @@ use dm_abi::errno::Errno;
 
 use super::format::{Header, Layout, chunk_fits, pair};
 use super::store::{List, State, Store};
-use super::{Group, Job, Kind, MemberId, bio};
-use crate::io::Op;
+use super::{Group, Job, Kind, MemberId};
+use crate::io::{Bio, Op};
 use crate::machine::Action;
 
 /// Sectors of pairs that are read at once.
@@ -55,7 +55,7 @@ impl<C: Clone> Group<C> {
         }
         store.loading = Loading::Header;
         let sectors = store.unit();
-        self.io(id, Job::Load(id), bio(Op::Read, 0, sectors), Vec::new(), out);
+        self.io(id, Job::Load(id), Bio::new(Op::Read, 0, sectors), Vec::new(), out);
     }
 
     /// A step of the reading is done.
@@ -110,7 +110,7 @@ impl<C: Clone> Group<C> {
 }
 
 /// The next operation of a reading, with the data of a write.
-type Next = Option<(crate::io::Bio, Vec<u8>)>;
+type Next = Option<(Bio, Vec<u8>)>;
 
 impl<C> Store<C> {
     /// What was asked for is there. Gives what comes next; `None` when the state is known.
@@ -119,7 +119,7 @@ impl<C> Store<C> {
             Loading::Header => self.header_read(data),
             Loading::New(New::Zero) => {
                 self.loading = Loading::New(New::Flush);
-                Ok(Some((bio(Op::Flush, 0, 0), Vec::new())))
+                Ok(Some((Bio::flush(), Vec::new())))
             }
             Loading::New(New::Flush) => {
                 self.loading = Loading::New(New::Header);
@@ -153,7 +153,7 @@ impl<C> Store<C> {
             if !self.has_chunk(layout.area(0)) {
                 return Err(Errno::EIO);
             }
-            return Ok(Some((bio(Op::WriteZeroes, area, layout.chunk), Vec::new())));
+            return Ok(Some((Bio::new(Op::WriteZeroes, area, layout.chunk), Vec::new())));
         };
         self.chunk = header.chunk.into();
         self.list = Some(List::new(self.layout()));
@@ -178,7 +178,7 @@ impl<C> Store<C> {
         let start = layout.area(list.area) * layout.chunk;
         self.loading = Loading::Area(first);
         Ok(Some((
-            bio(Op::Read, start + first, PART.min(layout.chunk - first)),
+            Bio::new(Op::Read, start + first, PART.min(layout.chunk - first)),
             Vec::new(),
         )))
     }
@@ -246,7 +246,7 @@ impl<C> Store<C> {
         let start = layout.area(list.area) * layout.chunk;
         self.loading = Loading::Tail(first);
         Ok(Some((
-            bio(Op::Read, start + first, PART.min(layout.chunk - first)),
+            Bio::new(Op::Read, start + first, PART.min(layout.chunk - first)),
             Vec::new(),
         )))
     }

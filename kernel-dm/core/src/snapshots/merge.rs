@@ -15,7 +15,7 @@ use dm_abi::errno::Errno;
 
 use super::format::pair;
 use super::store::State;
-use super::{Group, Held, Job, bio};
+use super::{Group, Held, Job};
 use crate::io::{Bio, Op};
 use crate::machine::{Action, MAX_IO};
 
@@ -92,7 +92,7 @@ impl<C: Clone> Group<C> {
             failed: false,
             arrived: Vec::new(),
         });
-        let read = bio(Op::Read, layout.unit_sector(list.area, first), layout.unit);
+        let read = Bio::new(Op::Read, layout.unit_sector(list.area, first), layout.unit);
         self.io(id, Job::Merge(id), read, Vec::new(), out);
     }
 
@@ -186,10 +186,7 @@ impl<C: Clone> Group<C> {
                 merge.step = Step::Strike;
                 let first = merge.first;
                 let Some(list) = &store.list else { return };
-                let write = Bio {
-                    fua: true,
-                    ..bio(Op::Write, list.layout.unit_sector(list.area, first), list.layout.unit)
-                };
+                let write = Bio::new(Op::Write, list.layout.unit_sector(list.area, first), list.layout.unit).durable();
                 let data = vec![0; list.layout.unit_bytes()];
                 self.io(id, Job::Merge(id), write, data, out);
             }
@@ -209,7 +206,7 @@ impl<C: Clone> Group<C> {
                 out.push(Action::Io {
                     token,
                     component: origin,
-                    bio: bio(Op::Flush, 0, 0),
+                    bio: Bio::flush(),
                     data: Vec::new(),
                 });
                 return;

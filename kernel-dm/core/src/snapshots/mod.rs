@@ -566,13 +566,3 @@ fn refresh<C>(component: &mut Component<C>, size: &dyn Fn(DeviceId) -> Option<u6
         *sectors = now;
     }
 }
-
-/// A plain operation of a machine.
-fn bio(op: Op, sector: u64, sectors: u64) -> Bio {
-    Bio {
-        op,
-        sector,
-        sectors,
-        fua: false,
-    }
-}

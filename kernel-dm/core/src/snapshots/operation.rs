@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use dm_abi::errno::Errno;
 
 use super::store::{State, Waiter};
-use super::{Group, Held, Job, bio, release};
-use crate::io::{Op, Verb};
+use super::{Group, Held, Job, release};
+use crate::io::{Bio, Op, Verb};
 use crate::machine::{Action, PieceId};
 
 /// Sectors of the origin for which an operation makes exceptions at a time.
@@ -199,7 +199,7 @@ impl<C: Clone> Group<C> {
             let inside = operation.cursor % store.chunk;
             let sectors = (store.chunk - inside).min(operation.end - operation.cursor);
             if let Some(stored) = store.table.get(chunk) {
-                let zero = bio(Op::WriteZeroes, stored * store.chunk + inside, sectors);
+                let zero = Bio::new(Op::WriteZeroes, stored * store.chunk + inside, sectors);
                 operation.missing += 1;
                 self.io(id, Job::Zero(id, number), zero, Vec::new(), out);
             } else if let Some(pending) = store.pending.get_mut(&chunk) {

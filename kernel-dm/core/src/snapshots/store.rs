@@ -226,11 +226,7 @@ impl<C> Store<C> {
         };
         let sectors = self.unit();
         let data = header.write(usize::try_from(sectors * 512).unwrap_or(512));
-        let bio = Bio {
-            fua: true,
-            ..super::bio(Op::Write, 0, sectors)
-        };
-        (bio, data)
+        (Bio::new(Op::Write, 0, sectors).durable(), data)
     }
 }
 

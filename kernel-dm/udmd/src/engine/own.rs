@@ -112,13 +112,7 @@ impl Reactor {
                     token,
                     then: Some(to),
                 };
-                let read = Bio {
-                    op: Op::Read,
-                    sector,
-                    sectors,
-                    fua: false,
-                };
-                self.start_own(own, component, read, &[]);
+                self.start_own(own, component, Bio::new(Op::Read, sector, sectors), &[]);
             }
             Action::Send {
                 token,

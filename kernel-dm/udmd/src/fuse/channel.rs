@@ -208,12 +208,7 @@ impl FuseChannel {
     }
 
     fn io(token: Token, op: Op, sector: u64, sectors: u64, unmap: bool) -> Received {
-        let bio = Bio {
-            op,
-            sector,
-            sectors,
-            fua: false,
-        };
+        let bio = Bio::new(op, sector, sectors);
         Received::Io { token, bio, unmap }
     }
 }
