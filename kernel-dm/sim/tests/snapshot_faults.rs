@@ -8,7 +8,7 @@ use dm_core::io::{Bio, Op};
 use dm_sim::{Disk, SECTOR, Sim};
 use proptest::prelude::*;
 
-const SECTORS: u64 = 64;
+const SECTORS: u64 = 80;
 const ORIGIN: DevNo = DevNo { major: 1, minor: 0 };
 const COW: DevNo = DevNo { major: 1, minor: 1 };
 const O: DeviceId = DeviceId(1);
@@ -29,7 +29,7 @@ fn plug(disks: [Disk; 3]) -> Sim {
 /// An origin whose sectors are 1, 2, 3 and so on, and devices for stores.
 fn sim(store: u64) -> Sim {
     let mut origin = Disk::new(SECTORS);
-    let mut data: Vec<u8> = (1..=64).flat_map(|byte| [byte; SECTOR]).collect();
+    let mut data: Vec<u8> = (1..=80).flat_map(|byte| [byte; SECTOR]).collect();
     origin.operate(Op::Write, true, 0, SECTORS, &mut data).unwrap();
     plug([origin, Disk::new(store), Disk::new(store)])
 }
@@ -93,12 +93,12 @@ const KINDS: [&str; 3] = ["P", "PO", "N"];
 /// A scene in which the `index`-th operation of a disk fails. False when there are not so many.
 fn scene(kind: &str, failing: DevNo, index: u64) -> bool {
     let mut sim = sim(256);
-    let seen = Seen((1..=64).map(|byte| [byte].into()).collect());
+    let seen = Seen((1..=80).map(|byte| [byte].into()).collect());
     let (mut origin, mut snapshot) = (seen.clone(), seen);
-    sim.load(O, "0 64 snapshot-origin 1:0").unwrap();
+    sim.load(O, "0 80 snapshot-origin 1:0").unwrap();
     let first = sim.disk(failing).operations();
     sim.disk_mut(failing).fail_operation(index);
-    let text = format!("0 64 snapshot 1:0 1:1 {kind} 4");
+    let text = format!("0 80 snapshot 1:0 1:1 {kind} 4");
     if let Err(error) = sim.load(S, &text) {
         assert_eq!((error.errno, failing), (Errno::EIO, COW));
         sim.disk_mut(failing).heal();
@@ -173,19 +173,23 @@ fn the_error_of_any_operation_reaches_only_those_whom_it_concerns() {
     println!("{tried} failing operations");
 }
 
-/// A merge in which the `index`-th operation of a disk fails.
-fn merge_scene(failing: DevNo, index: u64) -> bool {
+/// A merge in which the `index`-th operation of a disk fails. The list takes two areas, or else two units of one.
+fn merge_scene(chunk: u64, failing: DevNo, index: u64) -> bool {
     let mut sim = sim(256);
-    let mut seen = Seen((1..=64).map(|byte| [byte].into()).collect());
-    sim.load(S, "0 64 snapshot 1:0 1:1 P 1").unwrap();
-    for (byte, sector) in (100..).zip((0..64).step_by(2).chain([1, 3, 5, 7, 9])) {
+    let mut seen = Seen((1..=80).map(|byte| [byte].into()).collect());
+    sim.load(S, &format!("0 80 snapshot 1:0 1:1 P {chunk}")).unwrap();
+    // Some of it lies in the store as on the origin, some the other way round.
+    let sectors = (20..SECTORS / 2).chain((0..20).rev()).map(|pair| 2 * pair);
+    for (byte, sector) in (100..).zip(sectors.chain([1, 3, 5, 7, 9])) {
         let result = io(&mut sim, S, Op::Write, sector, 1, byte);
         seen.write(sector, 1, byte, result);
     }
     sim.suspend(S);
     let first = sim.disk(failing).operations();
     sim.disk_mut(failing).fail_operation(index);
-    let table = sim.prepare("0 64 snapshot-merge 1:0 1:1 P 1", false).unwrap();
+    let table = sim
+        .prepare(&format!("0 80 snapshot-merge 1:0 1:1 P {chunk}"), false)
+        .unwrap();
     sim.put(O, table).unwrap();
     for (byte, sector) in (200..).zip([63, 0, 10, 11, 40]) {
         let result = io(&mut sim, O, Op::Write, sector, 1, byte);
@@ -197,20 +201,21 @@ fn merge_scene(failing: DevNo, index: u64) -> bool {
     sim.disk_mut(failing).heal();
     seen.check(&mut sim, O, "the origin");
     let merged = status(&sim, O);
-    assert!(merged == "2/256 2" || (failed && merged == "Merge failed"), "{merged}");
+    let complete = format!("{}/256 {}", 2 * chunk, 2 * chunk);
+    assert!(merged == complete || (failed && merged == "Merge failed"), "{merged}");
     sim.suspend(O);
     sim.resume(O).unwrap();
     sim.run();
-    assert_eq!(status(&sim, O), "2/256 2");
+    assert_eq!(status(&sim, O), complete);
     seen.check(&mut sim, O, "the merged origin");
     failed
 }
 
 #[test]
 fn a_merge_goes_on_after_any_failure() {
-    for failing in [ORIGIN, COW] {
+    for (chunk, failing) in [(1, ORIGIN), (1, COW), (2, ORIGIN), (2, COW)] {
         let mut index = 0;
-        while merge_scene(failing, index) {
+        while merge_scene(chunk, failing, index) {
             index += 1;
         }
         assert!(index > 10, "{index} operations");
@@ -315,7 +320,7 @@ proptest! {
     ) {
         let store = 1024;
         let mut sim = sim(store);
-        let mut origin: Vec<u8> = (1..=64).collect();
+        let mut origin: Vec<u8> = (1..=80).collect();
         let mut models = shapes.map(|(chunk, kind, features)| Model {
             chunk: 1 << chunk,
             kind: KINDS[kind],
@@ -323,12 +328,12 @@ proptest! {
             features: FEATURES[features],
         });
         let ids = [O, S, T];
-        let lines = ["0 64 snapshot-origin 1:0".into(), models[0].line(1), models[1].line(2)];
+        let lines = ["0 80 snapshot-origin 1:0".into(), models[0].line(1), models[1].line(2)];
         for (id, line) in ids.into_iter().zip(&lines) {
             sim.load(id, line).unwrap();
         }
         let mut order = order.into_iter().cycle();
-        for (byte, step) in (65..).zip(steps) {
+        for (byte, step) in (100..).zip(steps) {
             match step {
                 Step::Suspend(device) => {
                     sim.suspend(ids[device]);

@@ -13,7 +13,7 @@ use dm_sim::io::RequestId;
 use dm_sim::numbered::{number, sector};
 use dm_sim::{Disk, Random, SECTOR, Sim};
 
-const SECTORS: u64 = 64;
+const SECTORS: u64 = 96;
 const STORE: u64 = 256;
 const DISKS: [DevNo; 3] = [
     DevNo { major: 1, minor: 0 },
