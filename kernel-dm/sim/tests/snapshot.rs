@@ -28,23 +28,14 @@ fn sim() -> Sim {
     sim
 }
 
-fn bio(op: Op, sector: u64, sectors: u64) -> Bio {
-    Bio {
-        op,
-        sector,
-        sectors,
-        fua: false,
-    }
-}
-
 fn write(sim: &mut Sim, id: DeviceId, sector: u64, sectors: u64, byte: u8) -> Result<(), Errno> {
     let data = vec![byte; usize::try_from(sectors).unwrap() * SECTOR];
-    sim.io(id, bio(Op::Write, sector, sectors), data).map(drop)
+    sim.io(id, Bio::new(Op::Write, sector, sectors), data).map(drop)
 }
 
 /// The first bytes of some sectors.
 fn read(sim: &mut Sim, id: DeviceId, sector: u64, sectors: u64) -> Result<Vec<u8>, Errno> {
-    let data = sim.io(id, bio(Op::Read, sector, sectors), Vec::new())?;
+    let data = sim.io(id, Bio::new(Op::Read, sector, sectors), Vec::new())?;
     Ok(data.chunks(SECTOR).map(|sector| sector[0]).collect())
 }
 
@@ -97,6 +88,33 @@ fn a_new_store_is_made_and_filled() {
         ("80/512 32", "1:0 1:1 P 16")
     );
     assert_eq!(read(&mut sim, S, 30, 4).unwrap(), [0xaa, 3, 3, 0xaa]);
+}
+
+#[test]
+fn a_write_of_whole_chunks_reads_nothing() {
+    for kind in ["P", "N"] {
+        let mut sim = sim();
+        sim.load(S, &format!("0 256 snapshot 1:0 1:1 {kind} 16")).unwrap();
+        sim.disk_mut(ORIGIN).fail_operation(0);
+        write(&mut sim, S, 16, 48, 1).unwrap();
+        sim.disk_mut(ORIGIN).heal();
+        sim.load(O, "0 256 snapshot-origin 1:0").unwrap();
+        write(&mut sim, O, 0, 32, 2).unwrap();
+        assert_eq!(read(&mut sim, S, 14, 4).unwrap(), [0xaa, 0xaa, 1, 1]);
+        assert_eq!(
+            status(&sim, S),
+            if kind == "P" { "96/512 32" } else { "64/512 0" },
+            "{kind}"
+        );
+        // When it fails, the snapshot is lost.
+        sim.disk_mut(COW).fail_operation(0);
+        assert_eq!(write(&mut sim, S, 128, 16, 3), Err(Errno::EIO));
+        sim.disk_mut(COW).heal();
+        assert_eq!(
+            (status(&sim, S).as_str(), sim.device(S).unwrap().events),
+            ("Invalid", 1)
+        );
+    }
 }
 
 #[test]
@@ -213,7 +231,8 @@ fn a_store_goes_from_table_to_table() {
 fn discards_zero_the_store() {
     let mut sim = sim();
     sim.load(S, "0 256 snapshot 1:0 1:1 P 16").unwrap();
-    let discard = |sim: &mut Sim, first, sectors| sim.io(S, bio(Op::Discard, first, sectors), Vec::new()).map(drop);
+    let discard =
+        |sim: &mut Sim, first, sectors| sim.io(S, Bio::new(Op::Discard, first, sectors), Vec::new()).map(drop);
     assert_eq!(discard(&mut sim, 0, 16), Err(Errno::EOPNOTSUPP));
     sim.load(S, "0 256 snapshot 1:0 1:1 P 16 1 discard_zeroes_cow").unwrap();
     write(&mut sim, S, 0, 32, 1).unwrap();
@@ -251,7 +270,7 @@ fn a_merge_brings_the_origin_to_the_snapshot() {
     assert_eq!(sim.put(O, merge.clone()), Err(Errno::EINVAL));
     sim.suspend(S);
     sim.put(O, merge).unwrap();
-    let write_in_between = sim.submit(O, bio(Op::Write, 198, 1), vec![9; SECTOR]);
+    let write_in_between = sim.submit(O, Bio::new(Op::Write, 198, 1), vec![9; SECTOR]);
     assert_eq!(status(&sim, O), "105/512 5");
     sim.run();
     assert_eq!(sim.take(write_in_between), Some(Ok(Vec::new())));

@@ -1,13 +1,16 @@
 //! Making exceptions: the copy of a chunk, and what becomes of those who wait for it.
+//!
+//! A write to a snapshot that covers a whole chunk needs no copy: it goes to the chunk in the store, and is complete when
+//! the exception counts. (Linux reads nothing of the origin for it either.)
 
 use alloc::vec::Vec;
 
 use dm_abi::errno::Errno;
 
-use super::store::{Pending, State, Waiter, count_down};
+use super::store::{State, Waiter, count_down};
 use super::{Group, Held, Job, Kind, MAX_COPIES, release};
 use crate::io::Verb;
-use crate::machine::{Action, MAX_IO};
+use crate::machine::{Action, MAX_IO, PieceId};
 
 impl<C: Clone> Group<C> {
     /// A write to a snapshot, at a chunk that has no exception.
@@ -23,7 +26,19 @@ impl<C: Clone> Group<C> {
             return;
         }
         if let Some(stored) = store.allocate() {
-            return self.start_exception(id, chunk, stored, waiter);
+            if held.sectors < store.chunk {
+                return self.start_exception(id, chunk, stored, waiter);
+            }
+            let sector = stored * store.chunk;
+            store.await_exception(chunk, stored, Vec::new());
+            store.in_flight += 1;
+            let token = self.jobs.begin(Job::Whole(id, chunk, held.piece));
+            return out.push(Action::Send {
+                token,
+                piece: held.piece,
+                component: cow,
+                sector,
+            });
         }
         if store.kind == (Kind::Persistent { overflow: true }) {
             store.overflow = true;
@@ -35,14 +50,7 @@ impl<C: Clone> Group<C> {
 
     pub(super) fn start_exception(&mut self, id: u64, chunk: u64, stored: u64, waiter: Waiter) {
         let Some(store) = self.stores.get_mut(&id) else { return };
-        let pending = Pending {
-            stored,
-            done: 0,
-            committed: false,
-            waiters: [waiter].into(),
-        };
-        store.pending.insert(chunk, pending);
-        store.uncommitted += 1;
+        store.await_exception(chunk, stored, [waiter].into());
         self.queue.push_back((id, chunk));
     }
 
@@ -114,6 +122,32 @@ impl<C: Clone> Group<C> {
             return self.copy_part(id, chunk, out);
         }
         self.copying -= 1;
+        self.in_store(id, chunk, out);
+    }
+
+    /// A write of a whole chunk is done, or not.
+    pub(super) fn written(
+        &mut self,
+        id: u64,
+        chunk: u64,
+        piece: PieceId,
+        result: Result<(), Errno>,
+        out: &mut Vec<Action<C>>,
+    ) {
+        if result.is_err() {
+            self.invalidate(id, out);
+        }
+        let pending = self.stores.get_mut(&id).and_then(|store| store.pending.get_mut(&chunk));
+        let Some(pending) = pending else {
+            return release(out, piece, Verb::Fail(Errno::EIO));
+        };
+        pending.waiters.push(Waiter::Written(piece));
+        self.in_store(id, chunk, out);
+    }
+
+    /// The data of an exception are in the store.
+    fn in_store(&mut self, id: u64, chunk: u64, out: &mut Vec<Action<C>>) {
+        let Some(store) = self.stores.get_mut(&id) else { return };
         match store.kind {
             Kind::Transient => self.committed(id, chunk, out),
             Kind::Persistent { .. } => {
@@ -138,6 +172,7 @@ impl<C: Clone> Group<C> {
         for waiter in waiters {
             match waiter {
                 Waiter::Piece { piece, cow, inside } => release(out, piece, Verb::remap(cow, first + inside)),
+                Waiter::Written(piece) => release(out, piece, Verb::Drop),
                 Waiter::Operation(_) => operations.push(waiter),
             }
         }
@@ -178,7 +213,7 @@ impl<C: Clone> Group<C> {
         for (_, pending) in core::mem::take(&mut store.pending) {
             for waiter in pending.waiters {
                 match waiter {
-                    Waiter::Piece { piece, .. } => release(out, piece, Verb::Fail(Errno::EIO)),
+                    Waiter::Piece { piece, .. } | Waiter::Written(piece) => release(out, piece, Verb::Fail(Errno::EIO)),
                     Waiter::Operation(number) => store.after_invalid.push(number),
                 }
             }

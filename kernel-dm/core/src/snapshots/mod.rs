@@ -2,8 +2,9 @@
 //!
 //! A snapshot keeps, in its store, the chunks of the origin that have changed since, on either side. The first write to a
 //! chunk makes an exception: the chunk is copied to the store, the copy is made durable, the exception is written to the
-//! store's list and made durable, and only then the write goes on. Whatever order a power cut leaves writes in, the list
-//! never names a chunk that is not there, and the origin is never ahead of the list.
+//! store's list and made durable, and only then the write goes on. (A write to the snapshot that covers the chunk takes the
+//! place of the copy.) Whatever order a power cut leaves writes in, the list never names a chunk that is not there, and the
+//! origin is never ahead of the list.
 //!
 //! ```text
 //! write to the origin     Operation: waits for the exceptions of all its chunks in all stores, then is let go
@@ -96,6 +97,8 @@ enum Job {
     Load(u64),
     /// Of a store's chunk.
     Copy(u64, u64),
+    /// A write that covers a store's chunk.
+    Whole(u64, u64, PieceId),
     Commit(u64),
     /// A read of the origin through a snapshot, in a chunk.
     Read(u64, u64),
@@ -483,6 +486,10 @@ impl<C: Clone> Group<C> {
                 self.landed(store);
                 self.copied(store, chunk, result.map(drop), out);
             }
+            Job::Whole(store, chunk, piece) => {
+                self.landed(store);
+                self.written(store, chunk, piece, result.map(drop), out);
+            }
             Job::Commit(store) => {
                 self.landed(store);
                 self.commit_step(store, result.map(drop), out);
@@ -499,6 +506,7 @@ impl<C: Clone> Group<C> {
         self.settle(out);
         if let Job::Load(store)
         | Job::Copy(store, _)
+        | Job::Whole(store, ..)
         | Job::Commit(store)
         | Job::Invalid(store)
         | Job::Merge(store)

@@ -45,6 +45,8 @@ pub(super) struct Pending {
 pub(super) enum Waiter {
     /// A write to the snapshot, which then goes to this sector of the chunk on component `cow`.
     Piece { piece: PieceId, cow: u32, inside: u64 },
+    /// A write to the snapshot that is done, in place of the copy.
+    Written(PieceId),
     /// An operation.
     Operation(u64),
 }
@@ -206,6 +208,18 @@ impl<C> Store<C> {
         let chunk = self.next;
         self.use_up(chunk);
         Some(chunk)
+    }
+
+    /// An exception is being made in a chunk of the store that was allocated.
+    pub(super) fn await_exception(&mut self, chunk: u64, stored: u64, waiters: Vec<Waiter>) {
+        let pending = Pending {
+            stored,
+            done: 0,
+            committed: false,
+            waiters,
+        };
+        self.pending.insert(chunk, pending);
+        self.uncommitted += 1;
     }
 
     /// A chunk of the store is taken.
