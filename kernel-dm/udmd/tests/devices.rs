@@ -156,6 +156,23 @@ fn a_loop_device_without_discards_is_not_used_again() {
     client.remove_soon("n");
 }
 
+/// What somebody has set for one device is not the next one's of that number.
+#[test]
+fn a_new_device_has_the_usual_read_ahead() {
+    let daemon = Daemon::start();
+    let mut client = daemon.client();
+    let minor = 5000 + std::process::id() % 1000;
+    let path = format!("/dev/loop{minor}");
+    for _ in 0..2 {
+        client.send(Dm::DevCreate.number(), &numbered("n", minor));
+        client.answer().unwrap();
+        let read_ahead = std::fs::read_to_string(format!("/sys/block/loop{minor}/queue/read_ahead_kb")).unwrap();
+        assert_eq!(read_ahead.trim(), "128");
+        run("blockdev", &["--setra", "2048", &path]);
+        client.remove_soon("n");
+    }
+}
+
 fn crypt(disk: &Disk, options: &str) -> (u64, u64, &'static str, String) {
     let params = format!(
         "aes-xts-plain64 {} 0 {} 0{options}",

@@ -23,6 +23,8 @@ const FIRST_INDEX: u32 = 256;
 const INDEX_COUNT: u32 = 1 << 16;
 /// `max_sectors_kb`: the most that one FUSE request carries.
 const MAX_SECTORS_KB: u64 = 1024;
+/// `read_ahead_kb`: what Linux gives a new device. A loop device keeps what the device before had.
+const READ_AHEAD_KB: u64 = 128;
 /// How long a removal waits for the kernel.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Block size of a device without a table, in bytes.
@@ -128,10 +130,13 @@ impl FuseLoop {
         if !direct {
             log!("/dev/loop{index} does not take direct I/O: it will be slow");
         }
-        if loopdev::get(index, "queue/max_sectors_kb") != Some(MAX_SECTORS_KB)
-            && let Err(error) = loopdev::set(index, "queue/max_sectors_kb", &MAX_SECTORS_KB.to_string())
-        {
-            log!("/dev/loop{index}: max_sectors_kb cannot be set: {error}");
+        for (file, value) in [("max_sectors_kb", MAX_SECTORS_KB), ("read_ahead_kb", READ_AHEAD_KB)] {
+            let path = format!("queue/{file}");
+            if loopdev::get(index, &path) != Some(value)
+                && let Err(error) = loopdev::set(index, &path, &value.to_string())
+            {
+                log!("/dev/loop{index}: {file} cannot be set: {error}");
+            }
         }
         Ok(Some(dev))
     }
