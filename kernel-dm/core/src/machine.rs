@@ -127,6 +127,14 @@ pub enum Action<C> {
         /// To be given back with the piece's result.
         report: Option<Token>,
     },
+    /// Gives the token back after a time. Nobody waits for that: a machine may go before, and a host without a clock may
+    /// drop the token.
+    Wait {
+        /// To be given back with no data.
+        token: Token,
+        /// The time in milliseconds.
+        ms: u32,
+    },
     /// Raises an event on a device, see [`crate::control::Control::event`].
     Event(DeviceId),
     /// What an exported state says of the machine has changed: a host that saves states does so soon, see

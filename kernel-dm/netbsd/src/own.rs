@@ -206,6 +206,8 @@ fn act(queue: &mut Queue, machine: SharedMachine<Handle>, action: Action<Handle>
             tell(queue, &machine, token, data);
         }
         Action::Release { piece, verb, report } => release(queue, machine, piece, verb, report),
+        // This host has no clock for machines.
+        Action::Wait { token, .. } => drop(token),
         // SAFETY: this thread may sleep for memory.
         Action::Event(id) => unsafe { hooks::dmk_event(id.0) },
         // This host does not save states.

@@ -4,10 +4,12 @@
 //! item is done next; a delayed one can be picked once its time has come. A piece for another mapped device
 //! becomes a request there. What a target's machine wants becomes work, too, and is done in any order.
 
+use std::sync::{Arc, Weak};
+
 use dm_abi::errno::Errno;
 use dm_core::host::{Component, DevNo, DeviceId, SharedTable};
 use dm_core::io::{Bio, Corrupt, Op, Piece, Verb};
-use dm_core::machine::{self, Action, PieceId, SharedMachine, Token};
+use dm_core::machine::{self, Action, Lock, PieceId, SharedMachine, Token};
 use dm_core::targets::Direction;
 use dm_core::volume::Enter;
 
@@ -78,12 +80,18 @@ pub(crate) enum Work {
         bio: Bio,
         data: Vec<u8>,
     },
+    /// A machine waits, if it is still there.
+    Wait {
+        machine: Weak<dyn Lock<Handle>>,
+        token: Token,
+        due_ms: u64,
+    },
 }
 
 impl Work {
     fn due_ms(&self) -> u64 {
         match self {
-            Work::Piece { due_ms, .. } => *due_ms,
+            Work::Piece { due_ms, .. } | Work::Wait { due_ms, .. } => *due_ms,
             Work::Own { .. } | Work::Sent { .. } => 0,
         }
     }
@@ -163,9 +171,10 @@ impl Sim {
         self.now_ms += ms;
     }
 
-    /// Lets time pass until some work can be done. False if there is none at all.
+    /// Lets time pass until some work can be done. False if there is none at all; that a machine waits is none.
     pub fn advance_to_work(&mut self) -> bool {
-        let due = self.work.iter().map(Work::due_ms).min();
+        let work = self.work.iter().filter(|work| !matches!(work, Work::Wait { .. }));
+        let due = work.map(Work::due_ms).min();
         self.now_ms = self.now_ms.max(due.unwrap_or(0));
         due.is_some()
     }
@@ -275,6 +284,11 @@ impl Sim {
                     .operate(bio.op, bio.fua, bio.sector, bio.sectors, &mut data);
                 self.own_done(own, result.map(|()| data));
             }
+            Work::Wait { machine, token, .. } => {
+                if let Some(machine) = machine.upgrade() {
+                    self.tell_machine(&machine, token, Ok(Vec::new()));
+                }
+            }
         }
     }
 
@@ -352,6 +366,11 @@ impl Sim {
                         delayed: false,
                     });
                 }
+                Action::Wait { token, ms } => self.work.push(Work::Wait {
+                    machine: Arc::downgrade(machine),
+                    token,
+                    due_ms: self.now_ms + u64::from(ms),
+                }),
                 Action::Event(id) => {
                     if let Some(device) = self.devices.get_mut(&id) {
                         device.events += 1;

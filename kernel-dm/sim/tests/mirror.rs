@@ -220,6 +220,43 @@ fn a_log_is_continued() {
 }
 
 #[test]
+fn regions_become_clean_when_nothing_is_written() {
+    let mut sim = sim();
+    put_log(&mut sim, b"rRiM", 2, 8, 0xff);
+    sim.load(M, DISK).unwrap();
+    let flushes = sim.disk(B).flushes();
+    write(&mut sim, 0, 1, 5).unwrap();
+    sim.advance(120);
+    sim.run();
+    write(&mut sim, 64, 1, 5).unwrap();
+    // What was written since it began makes the wait start again.
+    for _ in 0..2 {
+        assert_eq!((log(&sim).1, sim.disk(B).flushes()), (0xfa, flushes));
+        sim.advance(120);
+        sim.run();
+    }
+    assert_eq!(log(&sim).1, 0xfa);
+    sim.advance(80);
+    sim.run();
+    assert_eq!((log(&sim).1, sim.disk(B).flushes()), (0xff, flushes + 1));
+    // Then nothing happens any more, until there is another write.
+    sim.advance(5000);
+    sim.run();
+    assert_eq!(sim.disk(B).flushes(), flushes + 1);
+    write(&mut sim, 0, 1, 6).unwrap();
+    assert_eq!(log(&sim).1, 0xfe);
+    sim.advance(200);
+    sim.run();
+    assert_eq!(log(&sim).1, 0xff);
+    // A wait may outlast its mirror.
+    write(&mut sim, 0, 1, 7).unwrap();
+    sim.unload(M);
+    sim.advance(200);
+    sim.run();
+    assert_eq!(log(&sim), (HEADER.to_vec(), 0xff));
+}
+
+#[test]
 fn writes_wait_for_the_copy_of_their_region() {
     let mut sim = sim();
     let table = sim.prepare(DISK, false).unwrap();

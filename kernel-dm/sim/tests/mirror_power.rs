@@ -242,6 +242,7 @@ impl Run {
                 let nth = self.random.below(12);
                 self.sim.disk_mut(dev(disk)).fail_operation(nth);
             }
+            5..=9 => self.sim.advance(140),
             n if n < 90 && self.pending.len() < 6 => self.submit(),
             _ => {
                 let choice = self.random.pick(1000);

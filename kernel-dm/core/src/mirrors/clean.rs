@@ -10,6 +10,10 @@ use crate::machine::{Action, MAX_IO};
 /// Regions that may stay dirty without a write under way. After a crash they are copied.
 const MAX_DIRTY: usize = 64;
 
+/// How long nothing is written before all regions become clean, in milliseconds. Linux makes them clean at once. It must not
+/// last: what mends a log that is itself a mirror with a bad leg suspends this mirror first, when nothing can be written there.
+const REST_MS: u32 = 200;
+
 /// Regions on their way to be clean: all legs are flushed.
 #[derive(Debug)]
 pub(super) struct Cleaning {
@@ -53,6 +57,20 @@ impl<C: Clone> Mirror<C> {
             let component = self.legs[leg].component.clone();
             self.io(Job::Flush(leg), component, Bio::flush(), Vec::new(), out);
         }
+    }
+
+    /// Waits for a while in which nothing is written, when there is something to clean then.
+    pub(super) fn wait(&mut self, out: &mut Vec<Action<C>>) {
+        let later = !self.suspending && !self.clean_all && self.cleaning.is_none();
+        if self.waiting.is_none() && later && !self.dirty.is_empty() && self.can_clean() {
+            self.waiting = Some(false);
+            let token = self.jobs.begin(Job::Wait);
+            out.push(Action::Wait { token, ms: REST_MS });
+        }
+    }
+
+    pub(super) fn waited(&mut self) {
+        self.clean_all |= self.waiting.take() == Some(false);
     }
 
     pub(super) fn leg_flushed(&mut self, leg: usize, ok: bool, out: &mut Vec<Action<C>>) {

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! write, region in sync      the log on the disk says no longer that the region is clean -> all legs -> acknowledged
-//! some regions were written  flush all legs -> the log says that they are clean again (many at a time, or on suspend)
+//! some regions were written  flush all legs -> the log says that they are clean again (many at a time, or on suspend, or
+//!                            when nothing was written for a moment)
 //! resync                     holds writes to the region -> copies it from the default leg -> in sync, clean as above
 //! a leg fails a write        the region is not in sync any more; with handle_errors the write is held until there is
 //!                            another table, since a mirror that starts again takes the first leg's data
@@ -137,6 +138,8 @@ enum Job {
     Sent(PieceId, usize),
     /// A read at a leg.
     Read(PieceId, usize),
+    /// Some time has passed.
+    Wait,
 }
 
 /// How far it is.
@@ -186,8 +189,10 @@ pub struct Mirror<C> {
     recovering: BTreeMap<u64, Recovering>,
     /// Up to here, recovery has looked.
     cursor: u64,
-    /// All that can become clean is to become clean: recovery has ended.
+    /// All that can become clean is to become clean: recovery has ended, or nothing was written for a while.
     clean_all: bool,
+    /// A wait is under way, and whether something was written since it began.
+    waiting: Option<bool>,
     sent: BTreeMap<PieceId, Sent>,
     reads: BTreeMap<PieceId, Reading>,
     /// Pieces that came before the log was known.
@@ -243,6 +248,7 @@ impl<C: Clone> Mirror<C> {
             recovering: BTreeMap::new(),
             cursor: 0,
             clean_all: false,
+            waiting: None,
             sent: BTreeMap::new(),
             reads: BTreeMap::new(),
             arrived: VecDeque::new(),
@@ -313,7 +319,7 @@ impl<C: Clone> Mirror<C> {
         let Some(job) = self.jobs.end(&token) else {
             return;
         };
-        if !matches!(job, Job::Sent(..) | Job::Read(..)) {
+        if !matches!(job, Job::Sent(..) | Job::Read(..) | Job::Wait) {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
         match job {
@@ -324,6 +330,7 @@ impl<C: Clone> Mirror<C> {
             Job::Probe(region, leg) => self.probed(region, leg, result.is_ok(), out),
             Job::Sent(piece, leg) => self.sent_done(piece, leg, result.map(drop), out),
             Job::Read(piece, leg) => self.read_done(piece, leg, result.map(drop), out),
+            Job::Wait => self.waited(),
         }
         self.settle(out);
         if self.suspending && self.is_quiet() {
@@ -342,6 +349,7 @@ impl<C: Clone> Mirror<C> {
         self.recover(out);
         self.write_log(out);
         self.clean(out);
+        self.wait(out);
     }
 
     /// Starts an operation of its own.

@@ -53,6 +53,9 @@ impl<C: Clone> Mirror<C> {
     /// A write arrives, or may go on.
     pub(super) fn write(&mut self, held: Held, out: &mut Vec<Action<C>>) {
         let number = held.first / self.region;
+        if let Some(written) = &mut self.waiting {
+            *written = true;
+        }
         let region = self.regions.entry(number).or_default();
         // Writes to the same sectors come to all legs in the same order.
         let overlaps = |&(_, first, end): &(PieceId, u64, u64)| held.first < end && first < held.first + held.sectors;

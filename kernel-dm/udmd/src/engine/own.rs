@@ -1,13 +1,13 @@
 //! What machines of targets want: I/O of their own, and pieces that they let go.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dm_abi::errno::Errno;
 use dm_core::host::Component;
 use dm_core::io::{Bio, Op, Piece, Verb};
 use dm_core::machine::{self, Action, Lock, Machine, PieceId, SharedMachine, Token};
 
+use super::now_ms;
 use super::reactor::{Message, Raised, Reactor};
 use super::request::{Frame, Origin};
 use crate::component::Handle;
@@ -124,6 +124,12 @@ impl Reactor {
             Action::Release { piece, verb, report } => {
                 let report = report.map(|token| (machine, token));
                 self.about_piece(piece, Message::Release(piece, verb, report));
+            }
+            Action::Wait { token, ms } => {
+                let due = now_ms().saturating_add(u64::from(ms));
+                self.waits
+                    .insert((due, self.next_delayed), (Arc::downgrade(&machine), token));
+                self.next_delayed += 1;
             }
             // Nobody listens only when the daemon is about to end.
             Action::Event(id) => drop(self.events.send(Raised::Event(id))),

@@ -27,10 +27,18 @@ impl Reactor {
     }
 
     pub(super) fn start_due(&mut self) {
-        if self.delayed.is_empty() {
+        if self.delayed.is_empty() && self.waits.is_empty() {
             return;
         }
         let now = now_ms();
+        while let Some(entry) = self.waits.first_entry()
+            && entry.key().0 <= now
+        {
+            let (machine, token) = entry.remove();
+            if let Some(machine) = machine.upgrade() {
+                self.tell_machine(&machine, token, Ok(Vec::new()));
+            }
+        }
         while let Some(entry) = self.delayed.first_entry()
             && entry.key().0 <= now
         {

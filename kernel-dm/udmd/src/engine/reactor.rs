@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use dm_abi::errno::Errno;
 use dm_core::host::DeviceId;
 use dm_core::io::{Bio, Op, Piece, Verb};
-use dm_core::machine::{Action, PieceId, SharedMachine, Token};
+use dm_core::machine::{Action, Lock, PieceId, SharedMachine, Token};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use slab::Slab;
 
@@ -136,6 +136,8 @@ pub(super) struct Reactor {
     held_count: usize,
     /// By time in milliseconds and order.
     pub(super) delayed: BTreeMap<(u64, u64), Delayed>,
+    /// Machines that wait, in the same way; they may be gone by then.
+    pub(super) waits: BTreeMap<(u64, u64), (Weak<dyn Lock<Handle>>, Token)>,
     pub(super) next_delayed: u64,
     /// Number of this thread.
     pub(super) number: u64,
@@ -170,6 +172,7 @@ impl Reactor {
             held: HashMap::new(),
             held_count: 0,
             delayed: BTreeMap::new(),
+            waits: BTreeMap::new(),
             next_delayed: 0,
             number,
             asked: Slab::new(),
@@ -187,9 +190,10 @@ impl Reactor {
             let wait = if self.may_take() && !self.ready.is_empty() {
                 Some(Duration::ZERO)
             } else {
-                self.delayed
-                    .first_key_value()
-                    .map(|(&(due, _), _)| Duration::from_millis(due.saturating_sub(now_ms()).max(1)))
+                let delayed = self.delayed.first_key_value().map(|(&(due, _), _)| due);
+                let waits = self.waits.first_key_value().map(|(&(due, _), _)| due);
+                let due = delayed.into_iter().chain(waits).min();
+                due.map(|due| Duration::from_millis(due.saturating_sub(now_ms()).max(1)))
             };
             self.ring.submit(wait);
             self.ring.reap(&mut completions);
