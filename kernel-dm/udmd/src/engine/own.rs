@@ -1,6 +1,6 @@
 //! What machines of targets want: I/O of their own, and pieces that they let go.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use dm_abi::errno::Errno;
 use dm_core::host::Component;
@@ -37,6 +37,13 @@ pub struct Own {
     pub token: Token,
     /// The second half of a copy: what is read is written there.
     pub then: Option<(Component<Handle>, u64)>,
+}
+
+/// A machine that waits; it may be gone by then.
+#[derive(Debug)]
+pub struct Wait {
+    pub machine: Weak<dyn Lock<Handle>>,
+    pub token: Token,
 }
 
 /// Where the number of the thread begins in a [`PieceId`].
@@ -127,8 +134,8 @@ impl Reactor {
             }
             Action::Wait { token, ms } => {
                 let due = now_ms().saturating_add(u64::from(ms));
-                self.waits
-                    .insert((due, self.next_delayed), (Arc::downgrade(&machine), token));
+                let machine = Arc::downgrade(&machine);
+                self.waits.insert((due, self.next_delayed), Wait { machine, token });
                 self.next_delayed += 1;
             }
             // Nobody listens only when the daemon is about to end.

@@ -5,6 +5,7 @@ use dm_core::host::Component;
 use dm_core::io::{Bio, Op, Piece, Verb};
 
 use super::now_ms;
+use super::own::Wait;
 use super::reactor::{Raised, Reactor};
 use super::request::{Delayed, Frame, Job, Origin, Work};
 use crate::component::Handle;
@@ -34,7 +35,7 @@ impl Reactor {
         while let Some(entry) = self.waits.first_entry()
             && entry.key().0 <= now
         {
-            let (machine, token) = entry.remove();
+            let Wait { machine, token } = entry.remove();
             if let Some(machine) = machine.upgrade() {
                 self.tell_machine(&machine, token, Ok(Vec::new()));
             }

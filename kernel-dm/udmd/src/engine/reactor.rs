@@ -6,17 +6,18 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::fd::AsFd;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dm_abi::errno::Errno;
 use dm_core::host::DeviceId;
 use dm_core::io::{Bio, Op, Piece, Verb};
-use dm_core::machine::{Action, Lock, PieceId, SharedMachine, Token};
+use dm_core::machine::{Action, PieceId, SharedMachine, Token};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use slab::Slab;
 
 use super::mapped::Entry;
+use super::own::Wait;
 use super::request::{Delayed, Frame, Job, Origin};
 use super::ring::{Completion, Ring};
 use super::{Mapped, Shared, now_ms};
@@ -136,8 +137,8 @@ pub(super) struct Reactor {
     held_count: usize,
     /// By time in milliseconds and order.
     pub(super) delayed: BTreeMap<(u64, u64), Delayed>,
-    /// Machines that wait, in the same way; they may be gone by then.
-    pub(super) waits: BTreeMap<(u64, u64), (Weak<dyn Lock<Handle>>, Token)>,
+    /// Machines that wait, in the same way.
+    pub(super) waits: BTreeMap<(u64, u64), Wait>,
     pub(super) next_delayed: u64,
     /// Number of this thread.
     pub(super) number: u64,
