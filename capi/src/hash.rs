@@ -1,7 +1,9 @@
 //! `dm_hash_*`: the table itself is here, since clients hold its nodes and pointers to its keys.
 //!
 //! Nodes are in chains by hash, the newest of equal keys first, and in one list in the order in which they came, which
-//! iteration follows: it touches each node once and does not care about a growing table.
+//! iteration follows: it touches each node once and does not care about a growing table. The list is linked one way, so
+//! that nodes are small. A node that is removed leaves its chain; its memory goes when it is the oldest, or when more nodes
+//! are removed than are left.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
@@ -16,23 +18,26 @@ const MAX_NEW_CHAINS: usize = 1 << 20;
 /// An entry (opaque to C); its key follows.
 #[repr(C)]
 pub struct dm_hash_node {
+    /// The node itself, when it was removed.
     next_in_chain: *mut dm_hash_node,
-    older: *mut dm_hash_node,
     newer: *mut dm_hash_node,
     data: *const c_void,
-    hash: u32,
     key_len: u32,
     /// Length of what `data` points to, if it is one of several values of the key; else 0.
     value_len: u32,
 }
 
-const KEY: usize = std::mem::offset_of!(dm_hash_node, value_len) + size_of::<u32>();
+/// Where the key begins.
+const KEY: usize = size_of::<dm_hash_node>();
 
 /// A table (opaque to C).
 pub struct dm_hash_table {
     /// A power of two.
     chains: Vec<*mut dm_hash_node>,
     entries: usize,
+    /// Removed nodes that are still in the list.
+    removed: usize,
+    /// Not a removed one.
     oldest: *mut dm_hash_node,
     newest: *mut dm_hash_node,
 }
@@ -46,6 +51,30 @@ impl dm_hash_node {
         // SAFETY: the key lies behind the node's fields.
         unsafe { std::slice::from_raw_parts(node.cast::<u8>().add(KEY), (*node).key_len as usize) }
     }
+
+    /// Whether a node was removed and only its memory is left.
+    ///
+    /// # Safety
+    /// `node` is in a list.
+    unsafe fn removed(node: *mut Self) -> bool {
+        // SAFETY: nodes in a list were not freed.
+        unsafe { (*node).next_in_chain == node }
+    }
+
+    /// The next node of the list that was not removed; NULL at the end.
+    ///
+    /// # Safety
+    /// `node` is in a list.
+    unsafe fn next(node: *mut Self) -> *mut Self {
+        // SAFETY: nodes in a list were not freed.
+        unsafe {
+            let mut next = (*node).newer;
+            while !next.is_null() && Self::removed(next) {
+                next = (*next).newer;
+            }
+            next
+        }
+    }
 }
 
 impl dm_hash_table {
@@ -54,6 +83,7 @@ impl dm_hash_table {
         Self {
             chains: vec![ptr::null_mut(); chains],
             entries: 0,
+            removed: 0,
             oldest: ptr::null_mut(),
             newest: ptr::null_mut(),
         }
@@ -71,7 +101,7 @@ impl dm_hash_table {
         unsafe {
             while !(*place).is_null() {
                 let node = *place;
-                if (*node).hash == hash && dm_hash_node::key(node) == key && wanted(node) {
+                if dm_hash_node::key(node) == key && wanted(node) {
                     break;
                 }
                 place = &raw mut (*node).next_in_chain;
@@ -85,7 +115,7 @@ impl dm_hash_table {
         if self.entries >= self.chains.len() {
             self.grow();
         }
-        let size = (KEY + key.len()).max(size_of::<dm_hash_node>());
+        let size = KEY + key.len();
         // SAFETY: malloc has no preconditions.
         let node = unsafe { libc::malloc(size) }.cast::<dm_hash_node>();
         if node.is_null() {
@@ -97,10 +127,8 @@ impl dm_hash_table {
         unsafe {
             node.write(dm_hash_node {
                 next_in_chain: self.chains[chain],
-                older: self.newest,
                 newer: ptr::null_mut(),
                 data,
-                hash,
                 key_len: key.len() as u32,
                 value_len,
             });
@@ -129,11 +157,12 @@ impl dm_hash_table {
         }
         chains.resize(self.chains.len() * 2, ptr::null_mut());
         self.chains = chains;
+        self.sweep();
         let mut node = self.oldest;
         while !node.is_null() {
             // SAFETY: the list holds living nodes.
             unsafe {
-                let chain = self.chain((*node).hash);
+                let chain = self.chain(libdevmapper::hash::hash(dm_hash_node::key(node)));
                 (*node).next_in_chain = self.chains[chain];
                 self.chains[chain] = node;
                 node = (*node).newer;
@@ -141,32 +170,55 @@ impl dm_hash_table {
         }
     }
 
-    /// Takes out and frees the node that `place` leads to, if there is one.
+    /// Removes the node that `place` leads to, if there is one.
     ///
     /// # Safety
     /// `place` came from [`Self::find`], with no change since.
     unsafe fn remove(&mut self, place: *mut *mut dm_hash_node) {
-        // SAFETY: by contract; the list holds living nodes, and this one is freed after it left list and chain.
+        // SAFETY: by contract `place` leads to a living node, and so does the list.
         unsafe {
             let node = *place;
             if node.is_null() {
                 return;
             }
             *place = (*node).next_in_chain;
-            let (older, newer) = ((*node).older, (*node).newer);
-            if older.is_null() {
+            (*node).next_in_chain = node;
+            self.entries -= 1;
+            self.removed += 1;
+            while !self.oldest.is_null() && dm_hash_node::removed(self.oldest) {
+                let newer = (*self.oldest).newer;
+                libc::free(self.oldest.cast());
                 self.oldest = newer;
-            } else {
-                (*older).newer = newer;
+                self.removed -= 1;
             }
-            if newer.is_null() {
-                self.newest = older;
-            } else {
-                (*newer).older = older;
+            if self.oldest.is_null() {
+                self.newest = ptr::null_mut();
             }
-            libc::free(node.cast());
+            if self.removed > self.entries {
+                self.sweep();
+            }
         }
-        self.entries -= 1;
+    }
+
+    /// Takes what was removed out of the list and frees it.
+    #[cold]
+    fn sweep(&mut self) {
+        let mut place = &raw mut self.oldest;
+        self.newest = ptr::null_mut();
+        // SAFETY: the list holds living nodes; those that are freed left their chains before.
+        unsafe {
+            while !(*place).is_null() {
+                let node = *place;
+                if dm_hash_node::removed(node) {
+                    *place = (*node).newer;
+                    libc::free(node.cast());
+                } else {
+                    self.newest = node;
+                    place = &raw mut (*node).newer;
+                }
+            }
+        }
+        self.removed = 0;
     }
 
     /// Adds an entry or gives the first one with this key other data.
@@ -218,6 +270,7 @@ impl dm_hash_table {
         self.oldest = ptr::null_mut();
         self.newest = ptr::null_mut();
         self.entries = 0;
+        self.removed = 0;
     }
 }
 
@@ -345,7 +398,7 @@ c_api! {
         unsafe {
             let mut node = (*t).oldest;
             while !node.is_null() {
-                let next = (*node).newer;
+                let next = dm_hash_node::next(node);
                 f((*node).data.cast_mut());
                 node = next;
             }
@@ -376,7 +429,7 @@ c_api! {
     fn dm_hash_get_next(_t: *mut dm_hash_table, n: *mut dm_hash_node) -> *mut dm_hash_node {
         required!(dm_hash_get_next: n => ptr::null_mut());
         // SAFETY: the caller passes a node of the table.
-        unsafe { (*n).newer }
+        unsafe { dm_hash_node::next(n) }
     }
 
     /// Adds a value to those of a key.
@@ -446,6 +499,7 @@ mod tests {
                 model.insert(key, i);
             }
             assert_eq!(table.entries, model.len());
+            assert!(table.removed <= table.entries);
         }
         for (key, &value) in &model {
             assert_eq!(table.lookup(key, |_| true).addr(), value);
@@ -455,11 +509,50 @@ mod tests {
         while !node.is_null() {
             unsafe {
                 assert_eq!(model[dm_hash_node::key(node)], (*node).data.addr());
-                node = (*node).newer;
+                node = dm_hash_node::next(node);
             }
             seen += 1;
         }
         assert_eq!(seen, model.len());
+    }
+
+    #[test]
+    fn iteration_passes_over_what_was_removed() {
+        unsafe {
+            let t = dm_hash_create(0);
+            for i in 0..10_u32 {
+                dm_hash_insert_binary(t, (&raw const i).cast(), 4, ptr::without_provenance_mut(i as usize));
+            }
+            let left = |t| {
+                let (mut node, mut left) = (dm_hash_get_first(t), Vec::new());
+                while !node.is_null() {
+                    left.push(dm_hash_get_data(t, node).addr());
+                    node = dm_hash_get_next(t, node);
+                }
+                assert_eq!(left.len(), dm_hash_get_num_entries(t) as usize);
+                left
+            };
+            let remove = |keys: &[u32]| {
+                for i in keys {
+                    dm_hash_remove_binary(t, ptr::from_ref(i).cast(), 4);
+                }
+            };
+            remove(&[9, 1, 2]);
+            assert_eq!(((*t).removed, left(t)), (3, vec![0, 3, 4, 5, 6, 7, 8]));
+            // With the oldest go those behind it.
+            remove(&[0]);
+            assert_eq!(((*t).removed, left(t)), (1, vec![3, 4, 5, 6, 7, 8]));
+            remove(&[8, 4, 5]);
+            assert_eq!(((*t).removed, left(t)), (0, vec![3, 6, 7]));
+            dm_hash_insert_binary(t, (&raw const *b"last").cast(), 4, ptr::without_provenance_mut(10));
+            assert_eq!(left(t), [3, 6, 7, 10]);
+            remove(&[7, 6, 3]);
+            assert_eq!(((*t).removed, left(t)), (0, vec![10]));
+            dm_hash_remove_binary(t, (&raw const *b"last").cast(), 4);
+            assert!((*t).newest.is_null() && left(t).is_empty());
+            remove(&[0]);
+            dm_hash_destroy(t);
+        }
     }
 
     #[test]

@@ -12,48 +12,27 @@
 //! allocated later goes too. Chunks double in size up to a limit: a small pool stays small and a large one calls malloc
 //! rarely.
 
+mod chunk;
+
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::Mutex;
 
+use chunk::{Chunk, HEADER, USUAL};
 use libdevmapper::{log_at, log_error};
 
 /// Largest request to malloc, as for `dm_malloc`.
 const MAX_REQUEST: usize = crate::malloc::MAX_REQUEST;
 /// Chunks start at least this large, in bytes.
 const MIN_CHUNK: usize = 1024;
-/// Chunks grow up to this size by doubling, in bytes; larger objects get a chunk that fits.
-const MAX_CHUNK: usize = 64 * 1024;
 /// Alignment of objects for which none was asked: that of a double.
 const ALIGNMENT: usize = 8;
 /// Debug class of messages about memory.
 const CLASS_MEMORY: i32 = 1;
 
-/// Header of one piece of memory from malloc.
-#[repr(C)]
-struct Chunk {
-    /// The chunk that was in use before this one.
-    below: *mut Chunk,
-    /// First free byte.
-    top: *mut u8,
-    /// One past the last byte.
-    end: *mut u8,
-}
-
-const HEADER: usize = size_of::<Chunk>();
-
-impl Chunk {
-    /// First byte behind the header.
-    fn start(chunk: *mut Chunk) -> *mut u8 {
-        chunk.cast::<u8>().wrapping_add(HEADER)
-    }
-}
-
 /// An arena (opaque to C).
 pub struct dm_pool {
     top: *mut Chunk,
-    /// An empty chunk kept for the next need, so that a loop over a chunk's border does not call malloc each time.
-    spare: *mut Chunk,
     /// Size of the next chunk, header included.
     next_size: usize,
     /// Bytes of the object under construction, which starts at `top.top`.
@@ -89,7 +68,6 @@ static LIVING: Mutex<Living> = Mutex::new(Living(ptr::null_mut()));
 pub unsafe fn create(name: *const c_char, hint: usize) -> *mut dm_pool {
     let pool = Box::into_raw(Box::new(dm_pool {
         top: ptr::null_mut(),
-        spare: ptr::null_mut(),
         next_size: hint.clamp(MIN_CHUNK, MAX_REQUEST).next_power_of_two().min(MAX_REQUEST),
         object_len: 0,
         locked: false,
@@ -141,30 +119,7 @@ pub unsafe fn destroy(pool: *mut dm_pool) {
     unsafe {
         run_cleanups(pool, |_| true);
         let pool = Box::from_raw(pool);
-        free_chunks(pool.top);
-        free_chunks(pool.spare);
-    }
-}
-
-/// Gives a chain of chunks back to malloc, the oldest first: malloc gives memory back to the system when the last piece of
-/// it is free, and would do so for each chunk the other way round.
-///
-/// # Safety
-/// The chain is NULL or made of chunks that nobody uses any more.
-unsafe fn free_chunks(mut chunk: *mut Chunk) {
-    let mut older = ptr::null_mut::<Chunk>();
-    // SAFETY: by contract. First the links are turned round, then they are followed.
-    unsafe {
-        while !chunk.is_null() {
-            let below = std::mem::replace(&mut (*chunk).below, older);
-            older = chunk;
-            chunk = below;
-        }
-        while !older.is_null() {
-            let newer = (*older).below;
-            libc::free(older.cast());
-            older = newer;
-        }
+        Chunk::release(pool.top, ptr::null_mut());
     }
 }
 
@@ -232,31 +187,13 @@ unsafe fn add_chunk(pool: *mut dm_pool, size: usize, alignment: usize) -> bool {
             log_error!("Huge memory allocation (size {size}) rejected - metadata corruption?");
             return false;
         };
-        let spare = (*pool).spare;
-        let chunk = if !spare.is_null() && (*spare).end as usize - spare as usize >= need {
-            (*pool).spare = ptr::null_mut();
-            spare
-        } else {
-            let total = need.max((*pool).next_size);
-            if total > MAX_REQUEST {
-                log_error!("Huge memory allocation (size {total}) rejected - metadata corruption?");
-                log_error!("Out of memory.  Requested {total} bytes.");
-                return false;
-            }
-            // Zeroed, so that a checksum may read what clients have not written. Large chunks come from the system so.
-            let chunk = libc::calloc(total, 1).cast::<Chunk>();
-            if chunk.is_null() {
-                log_error!("Out of memory.  Requested {total} bytes.");
-                return false;
-            }
-            (*chunk).end = chunk.cast::<u8>().add(total);
-            if (*pool).next_size < MAX_CHUNK {
-                (*pool).next_size *= 2;
-            }
-            chunk
-        };
-        (*chunk).top = Chunk::start(chunk);
-        (*chunk).below = (*pool).top;
+        let chunk = Chunk::new(need.max((*pool).next_size), (*pool).top);
+        if chunk.is_null() {
+            return false;
+        }
+        if (*pool).next_size < USUAL {
+            (*pool).next_size *= 2;
+        }
         (*pool).top = chunk;
         true
     }
@@ -396,7 +333,8 @@ pub unsafe fn free(pool: *mut dm_pool, object: *mut c_void) {
                 true
             });
         }
-        drop_above(pool, home);
+        Chunk::release((*pool).top, home);
+        (*pool).top = home;
         (*home).top = object;
         (*pool).object_len = 0;
     }
@@ -417,37 +355,10 @@ pub unsafe fn empty(pool: *mut dm_pool) {
             bottom = (*bottom).below;
         }
         run_cleanups(pool, |_| true);
-        drop_above(pool, bottom);
+        Chunk::release((*pool).top, bottom);
+        (*pool).top = bottom;
         (*bottom).top = Chunk::start(bottom);
         (*pool).object_len = 0;
-    }
-}
-
-/// Makes `home` the top chunk. Of the chunks above, the largest becomes the spare, the others go back to malloc.
-///
-/// # Safety
-/// `home` is a chunk of the living pool, and no one uses what lies above it.
-unsafe fn drop_above(pool: *mut dm_pool, home: *mut Chunk) {
-    let size = |chunk: *mut Chunk| {
-        // SAFETY: called for living chunks only.
-        unsafe { (*chunk).end as usize - chunk as usize }
-    };
-    // SAFETY: the pool and its chunks are ours by contract; one that is freed was unlinked before.
-    unsafe {
-        while (*pool).top != home {
-            let chunk = (*pool).top;
-            (*pool).top = (*chunk).below;
-            (*chunk).below = ptr::null_mut();
-            let spare = (*pool).spare;
-            // A chunk that was made for one large object is not kept.
-            let keep = size(chunk) <= MAX_CHUNK && (spare.is_null() || size(spare) < size(chunk));
-            if keep {
-                (*pool).spare = chunk;
-                libc::free(spare.cast());
-            } else {
-                libc::free(chunk.cast());
-            }
-        }
     }
 }
 
@@ -531,7 +442,7 @@ unsafe fn make_room(pool: *mut dm_pool, more: usize) -> bool {
         (*new).top.copy_from_nonoverlapping((*old).top, len);
         if alone && (*new).below == old {
             (*new).below = (*old).below;
-            libc::free(old.cast());
+            Chunk::release(old, (*new).below);
         }
         true
     }

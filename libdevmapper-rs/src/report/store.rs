@@ -98,14 +98,18 @@ impl Store {
         self.order.clear();
     }
 
-    /// Releases what [`clear`](Self::clear) keeps for the next rows.
+    /// Releases what [`clear`](Self::clear) keeps for the next rows, where it is much.
     pub(crate) fn shrink(&mut self) {
-        const KEEP: usize = 1 << 16;
-        self.text.shrink_to(KEEP);
-        self.items.shrink_to(KEEP / size_of::<Item>());
-        self.cells.shrink_to(KEEP / size_of::<Cell>());
-        self.selected.shrink_to(KEEP);
-        self.order.shrink_to(KEEP / size_of::<usize>());
+        fn shrink<T>(buffer: &mut Vec<T>) {
+            if buffer.capacity() * size_of::<T>() > 1 << 16 {
+                *buffer = Vec::new();
+            }
+        }
+        shrink(&mut self.text);
+        shrink(&mut self.items);
+        shrink(&mut self.cells);
+        shrink(&mut self.selected);
+        shrink(&mut self.order);
     }
 
     /// Begins a row; it is the last one and not among the rows shown until [`keep_row`](Self::keep_row).
