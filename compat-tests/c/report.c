@@ -230,6 +230,9 @@ static const struct dm_report_reserved_value unsupported[] = {
 };
 
 static struct dm_report *rep[4];
+/* Reports that others took the place of: a group may still have them, so they may not be freed. */
+static struct dm_report *replaced[64];
+static unsigned replaced_count;
 static struct dm_report_group *group;
 static int cur;
 
@@ -306,6 +309,8 @@ static void step(const char *text)
 			const char *sep = !strcmp(arg[4], "0") ? "" : keep(arg[4]);
 			uint32_t flags = (uint32_t) strtoul(arg[1], NULL, 0);
 
+			if (*rh && replaced_count < sizeof(replaced) / sizeof(*replaced))
+				replaced[replaced_count++] = *rh;
 			if (*arg[0] == 'I')
 				*rh = dm_report_init(&t, types, fields, list, sep, flags, keys, NULL);
 			else
