@@ -163,6 +163,8 @@ unsafe extern "C" {
     pub(crate) fn dmk_held_put(piece: *mut HeldPiece);
     /// An operation of a machine; `own` comes back, and the data stay until then.
     pub(crate) fn dmk_own_io(own: *mut c_void, op: u32, to: *const CPiece, data: *mut u8);
+    /// `own` comes back after a time in milliseconds, or sooner when the module goes.
+    pub(crate) fn dmk_own_wait(own: *mut c_void, ms: u32);
     /// Flushes or discards as a request like others; sleeps until it is complete.
     pub(crate) fn dmk_sync_io(dev: *mut Dev, op: u32, sector: u64, sectors: u64) -> c_int;
     /// A target raised an event on a device: the C half calls `dmrs_event` from a thread.

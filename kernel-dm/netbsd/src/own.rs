@@ -5,7 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
@@ -72,10 +72,25 @@ const PART: u64 = 128;
 
 /// What a machine waits for. The C half has it while something is under way.
 struct Own {
-    machine: SharedMachine<Handle>,
+    machine: Whose,
     token: Token,
-    /// `None` for a piece of a request.
+    /// `None` for a piece of a request, and for a time.
     work: Option<Work>,
+}
+
+impl Own {
+    /// For the C half, which gives it back with [`dmrs_own_done`].
+    fn raw(machine: Whose, token: Token, work: Option<Work>) -> *mut Self {
+        Box::into_raw(Box::new(Self { machine, token, work }))
+    }
+}
+
+/// The machine that waits.
+enum Whose {
+    /// It stays until then.
+    Machine(SharedMachine<Handle>),
+    /// It waits for a time only, and may be gone by then.
+    Passing(Weak<dyn Lock<Handle>>),
 }
 
 /// An operation of a machine, done in parts one after the other.
@@ -186,11 +201,7 @@ fn act(queue: &mut Queue, machine: SharedMachine<Handle>, action: Action<Handle>
             let Some(to) = data::c_piece(table, &piece_there) else {
                 return tell(queue, &machine, token, Err(Errno::EIO));
             };
-            let own = Box::into_raw(Box::new(Own {
-                machine,
-                token,
-                work: None,
-            }));
+            let own = Own::raw(Whose::Machine(machine), token, None);
             // SAFETY: the piece is held.
             unsafe { hooks::dmk_held_send(pointer(piece), &raw const to, own.cast()) }
         }
@@ -206,8 +217,11 @@ fn act(queue: &mut Queue, machine: SharedMachine<Handle>, action: Action<Handle>
             tell(queue, &machine, token, data);
         }
         Action::Release { piece, verb, report } => release(queue, machine, piece, verb, report),
-        // This host has no clock for machines.
-        Action::Wait { token, .. } => drop(token),
+        Action::Wait { token, ms } => {
+            let own = Own::raw(Whose::Passing(Arc::downgrade(&machine)), token, None);
+            // SAFETY: this thread may sleep for memory.
+            unsafe { hooks::dmk_own_wait(own.cast(), ms) }
+        }
         // SAFETY: this thread may sleep for memory.
         Action::Event(id) => unsafe { hooks::dmk_event(id.0) },
         // This host does not save states.
@@ -250,14 +264,9 @@ fn release(queue: &mut Queue, machine: SharedMachine<Handle>, piece: PieceId, ve
                 };
                 match data::c_piece(&*held.table.cast(), &there) {
                     Some(there) => {
-                        let own = report.take().map(|token| {
-                            let machine = machine.clone();
-                            Box::into_raw(Box::new(Own {
-                                machine,
-                                token,
-                                work: None,
-                            }))
-                        });
+                        let own = report
+                            .take()
+                            .map(|token| Own::raw(Whose::Machine(machine.clone()), token, None));
                         let raw = own.map_or(ptr::null_mut(), <*mut Own>::cast);
                         let answer = hooks::dmk_io_piece(held.io, &raw const there, raw);
                         if answer != 0
@@ -318,11 +327,7 @@ fn start(machine: SharedMachine<Handle>, token: Token, mut work: Work) {
         Op::Read | Op::Write => work.data.get_mut(offset..).map_or(ptr::null_mut(), <[u8]>::as_mut_ptr),
         _ => ptr::null_mut(),
     };
-    let own = Box::into_raw(Box::new(Own {
-        machine,
-        token,
-        work: Some(work),
-    }));
+    let own = Own::raw(Whose::Machine(machine), token, Some(work));
     // SAFETY: `own` has the data until it comes back.
     unsafe { hooks::dmk_own_io(own.cast(), data::op_number(op), &raw const to, data) }
 }
@@ -369,6 +374,11 @@ pub unsafe extern "C" fn dmrs_own_done(own: *mut c_void, error: c_int) {
     // SAFETY: the caller's; it came from Box::into_raw.
     let own = unsafe { Box::from_raw(own.cast::<Own>()) };
     let Own { machine, token, work } = *own;
+    let machine = match machine {
+        Whose::Machine(machine) => Some(machine),
+        Whose::Passing(machine) => machine.upgrade(),
+    };
+    let Some(machine) = machine else { return };
     let mut queue = Queue::new();
     let result = match (error, work) {
         (0, None) => Ok(Vec::new()),

@@ -150,6 +150,7 @@ const void *dmk_held_data(const struct dm_piece *);
 void	dmk_held_send(struct dm_piece *, const struct dmrs_piece *, void *);
 void	dmk_held_put(struct dm_piece *);
 void	dmk_own_io(void *, uint32_t, const struct dmrs_piece *, void *);
+void	dmk_own_wait(void *, uint32_t);
 int	dmk_sync_io(struct dm_dev *, uint32_t, uint64_t, uint64_t);
 void	dmk_event(uint64_t);
 void	*dmk_lock_new(void);
@@ -214,7 +215,7 @@ struct dm_piece {
 	bool pc_counted;		/* the request is not complete before this is */
 	bool pc_crypt;			/* its data are still to be changed */
 	uint32_t pc_op;
-	struct buf *pc_buf;		/* NULL while a machine is to be asked, or holds it */
+	struct buf *pc_buf;		/* NULL while a machine is to be asked, holds it, or waits for a time */
 	void *pc_copy;			/* changed copy of what is written */
 	void *pc_own;			/* the engine's: a machine wants to know of the end */
 	int pc_error;

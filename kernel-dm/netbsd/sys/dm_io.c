@@ -445,6 +445,22 @@ dmk_event(uint64_t id)
 	mutex_exit(&dm_work_lock);
 }
 
+/* A machine waits for a time. */
+void
+dmk_own_wait(void *own, uint32_t ms)
+{
+	struct dm_piece *pc;
+
+	pc = pool_cache_get(dm_piece_cache, PR_WAITOK);
+	memset(pc, 0, sizeof(*pc));
+	pc->pc_own = own;
+	mutex_enter(&dm_work_lock);
+	pc->pc_due = dmk_now_ms() + ms;
+	TAILQ_INSERT_TAIL(&dm_delayed, pc, pc_link);
+	cv_broadcast(&dm_work_cv);
+	mutex_exit(&dm_work_lock);
+}
+
 /* The device goes: no event is told any more. */
 void
 dm_io_forget(struct dm_dev *dev)
@@ -487,14 +503,18 @@ dm_worker(void *arg)
 		now = dmk_now_ms();
 		first = UINT64_MAX;
 		TAILQ_FOREACH(pc, &dm_delayed, pc_link) {
-			if (pc->pc_due <= now)
+			/* The module goes only when nobody but machines that are gone waits. */
+			if (pc->pc_due <= now || dm_worker_stop)
 				break;
 			first = MIN(first, pc->pc_due);
 		}
 		if (pc != NULL) {
 			TAILQ_REMOVE(&dm_delayed, pc, pc_link);
 			mutex_exit(&dm_work_lock);
-			dm_piece_start(pc, 0);
+			if (pc->pc_buf != NULL)
+				dm_piece_start(pc, 0);
+			else
+				dm_machine_later(pc);
 			mutex_enter(&dm_work_lock);
 		} else if (first != UINT64_MAX) {
 			(void)cv_timedwait(&dm_work_cv, &dm_work_lock, MAX(1, mstohz((int)MIN(first - now, 60000))));
@@ -531,7 +551,6 @@ dm_io_start_worker(void)
 void
 dm_io_fini(void)
 {
-	dm_own_fini();
 	if (dm_worker_lwp != NULL) {
 		mutex_enter(&dm_work_lock);
 		dm_worker_stop = true;
@@ -540,6 +559,7 @@ dm_io_fini(void)
 		(void)kthread_join(dm_worker_lwp);
 		dm_worker_lwp = NULL;
 	}
+	dm_own_fini();
 	pool_cache_destroy(dm_io_cache);
 	pool_cache_destroy(dm_piece_cache);
 	cv_destroy(&dm_work_cv);

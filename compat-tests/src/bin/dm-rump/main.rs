@@ -15,6 +15,7 @@ use dm_sim::host::Numbers;
 mod control;
 mod crypt;
 mod driver;
+mod mirror;
 
 /// Block and character major numbers of NetBSD's dm.
 const BLOCK: u32 = 169;
@@ -381,7 +382,12 @@ fn main() {
         report(&format!("{count} steps of {name} as in the test host"), differences);
     }
     let _ = std::fs::remove_dir_all(&directory);
-    for (name, test) in driver::TESTS.iter().chain(crypt::TESTS).chain(control::TESTS) {
+    for (name, test) in driver::TESTS
+        .iter()
+        .chain(crypt::TESTS)
+        .chain(mirror::TESTS)
+        .chain(control::TESTS)
+    {
         reset(&control);
         let result = test(&driver::Machine {
             rump,
