@@ -6,6 +6,8 @@
 #   ends all of it; fails when one had an error, or read what it had not written
 # again
 #   kills the daemon, another takes over; fails when a load has ended
+# slow NAME DEVICE MS
+#   the mapped device NAME over DEVICE, all of it, takes MS milliseconds for each write from now on
 # pid
 #   prints the daemon's process
 
@@ -23,6 +25,11 @@ again() {
   for fio in "${fios[@]}"; do
     kill -0 "$fio" 2>/dev/null || { echo "fio ended with an error"; return 1; }
   done
+}
+
+slow() {
+  "$dm" reload "$1" --table "0 $(blockdev --getsz "$2") delay $2 0 0 $2 0 $3"
+  "$dm" resume "$1"
 }
 
 load() {
