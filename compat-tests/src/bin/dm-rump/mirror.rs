@@ -35,12 +35,13 @@ fn rest(machine: &Machine<'_>) -> Checked {
     says(&log, 0xff)?;
     let mirror = machine.raw("mir")?;
     for round in 0..4 {
-        // Without a pause no region stays clean, and the device may go while its machine waits.
+        // What is written before the pause is over makes it begin again.
         for seed in 0..20 {
             write(&mirror, 8 * round, &pattern(8, seed))?;
         }
         says(&log, 0xff)?;
     }
+    // The device goes while its machine waits.
     write(&mirror, 40, &pattern(8, 3))?;
     holds("the second leg", &machine.disk(14)?, 40, &pattern(8, 3))
 }

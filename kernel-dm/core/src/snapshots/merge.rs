@@ -37,7 +37,7 @@ pub(super) struct Merge {
     first: u64,
     /// Things that the step waits for.
     waiting: u32,
-    /// Copies that are left.
+    /// Copies that are left, the first one last.
     copies: Vec<Run>,
     failed: bool,
     /// Writes to its chunks.
@@ -194,6 +194,8 @@ impl<C: Clone> Group<C> {
                 merge.step = Step::Exceptions;
                 let runs = merge.runs(store.chunk, size);
                 merge.waiting = u32::try_from(runs.len()).unwrap_or(0);
+                merge.copies.clone_from(&runs);
+                merge.copies.reverse();
                 for run in runs {
                     self.change_by_merge(id, run.origin, run.sectors);
                 }
@@ -203,8 +205,6 @@ impl<C: Clone> Group<C> {
                     return;
                 }
                 merge.step = Step::Copy;
-                merge.copies = merge.runs(store.chunk, size);
-                merge.copies.reverse();
                 self.merge_step(id, out);
             }
             Step::Copy => self.merge_copy(id, out),
