@@ -86,6 +86,21 @@ pub(crate) unsafe fn bytes<'a>(text: *const c_char) -> Option<&'a [u8]> {
     Some(unsafe { std::ffi::CStr::from_ptr(text) }.to_bytes())
 }
 
+/// The length of a C string, looked for in its first `max` bytes; `max` if there is no NUL among them.
+///
+/// # Safety
+/// `text` is readable up to its NUL, or for `max` bytes.
+pub(crate) unsafe fn strnlen(text: *const c_char, max: usize) -> usize {
+    // SAFETY: by contract, for both. Miri has no `strnlen`.
+    unsafe {
+        if cfg!(miri) {
+            (0..max).find(|&at| *text.add(at) == 0).unwrap_or(max)
+        } else {
+            libc::strnlen(text, max)
+        }
+    }
+}
+
 /// A copy of `text` in memory from libc malloc, NUL-terminated, for strings that the C caller frees. NULL without memory.
 pub(crate) fn malloc_string(text: &[u8]) -> *mut c_char {
     // SAFETY: malloc has no preconditions.

@@ -181,6 +181,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "calls C")]
     fn messages_reach_the_client() {
         // SAFETY: see `catch`.
         unsafe {

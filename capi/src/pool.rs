@@ -587,7 +587,7 @@ c_api! {
             };
             let copy = alloc(p, size).cast::<u8>();
             if !copy.is_null() {
-                let len = libc::strnlen(str, n);
+                let len = crate::entry::strnlen(str, n);
                 copy.copy_from_nonoverlapping(str.cast(), len);
                 copy.add(len).write(0);
             }

@@ -74,7 +74,7 @@ c_api! {
         }
         // SAFETY: the caller passes a C string and room for `n` bytes.
         unsafe {
-            let len = libc::strnlen(src, n);
+            let len = crate::entry::strnlen(src, n);
             let copied = len.min(n - 1);
             ptr::copy(src, dest, copied);
             dest.add(copied).write(0);

@@ -14,8 +14,8 @@ use libdevmapper::log_error;
 use libdevmapper::task::{AddNode, Task};
 
 use crate::entry::{bytes, one_zero};
-pub use devices::{dm_active_device, dm_names};
-pub use results::{dm_deps, dm_info, dm_versions};
+pub use devices::*;
+pub use results::*;
 
 /// A task (opaque to C).
 #[derive(Debug)]

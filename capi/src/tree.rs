@@ -21,9 +21,7 @@ use bstr::{BStr, BString};
 
 use crate::entry::{bytes, one_zero};
 use crate::task::dm_info;
-pub use targets::{
-    dm_integrity_settings, dm_tree_node_raid_params, dm_tree_node_raid_params_v2, dm_writecache_settings,
-};
+pub use targets::*;
 
 /// A tree (opaque to C).
 pub struct dm_tree {

@@ -22,6 +22,7 @@
 #define R DM_STATS_WALK_REGION
 
 static int errors, warnings;
+static struct dm_stats *volatile left;
 
 /* Words of messages do not matter, but whether there are any. */
 static void count(int level, const char *file, int line, int class, const char *format, ...)
@@ -497,7 +498,8 @@ int main(void)
 	TRY(dm_stats_delete_region(s, 1));
 	TRY(dm_stats_delete_region(s, 0));
 	kernel();
-	/* 1.02.185 damages its memory when a leader is deleted: this handle is left as it is. */
+	/* 1.02.185 damages its memory when a leader is deleted: this handle is left as it is, but not lost. */
+	left = s;
 	s = dm_stats_create("prog");
 	TRY(dm_stats_bind_name(s, DEVICE));
 	TRY(dm_stats_list(s, DM_STATS_ALL_PROGRAMS));

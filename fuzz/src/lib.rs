@@ -3,7 +3,11 @@
 //! libFuzzer calls them (`scripts/fuzz`, the package in `fuzz/libfuzzer`); the test `corpus` calls them with the inputs
 //! that libFuzzer kept in `fuzz/corpus`, and with the first crashes that it ever found.
 
+#![cfg_attr(miri, feature(c_variadic))]
+
+mod c_devices;
 mod c_entries;
+mod c_report;
 mod config;
 mod control;
 mod lines;
@@ -17,12 +21,16 @@ mod status;
 mod store;
 mod table;
 
+use std::ffi::{c_char, c_int};
+
 /// A function that takes any bytes.
 pub type Body = fn(&[u8]);
 
 /// All of them, by name: the name of their directory in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Body)] = &[
+    ("c_devices", c_devices::run),
     ("c_entries", c_entries::run),
+    ("c_report", c_report::run),
     ("config", config::run),
     ("control", control::run),
     ("lines", lines::run),
@@ -43,6 +51,7 @@ pub const TARGETS: &[(&str, Body)] = &[
 /// There is none, or it found something.
 pub fn run(name: &str, bytes: &[u8]) {
     quiet();
+    quiet_c();
     let (_, body) = TARGETS.iter().find(|(n, _)| *n == name).expect("a target of this name");
     body(bytes);
 }
@@ -53,6 +62,23 @@ fn quiet() {
     libdevmapper::log::set_sink(Some(|record| {
         let _ = write!(std::io::sink(), "{}", record.message);
     }));
+}
+
+#[cfg(not(miri))]
+unsafe extern "C" {
+    /// Takes a message and drops it; in `c/quiet.c`.
+    fn fuzz_quiet(level: c_int, file: *const c_char, line: c_int, errno_or_class: c_int, format: *const c_char, ...);
+}
+
+/// Miri calls no C.
+#[cfg(miri)]
+unsafe extern "C" fn fuzz_quiet(_: c_int, _: *const c_char, _: c_int, _: c_int, _: *const c_char, _: ...) {}
+
+/// Makes that the log function of the process.
+fn quiet_c() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    // SAFETY: a function of the right type, which stays.
+    ONCE.call_once(|| unsafe { devmapper_capi::log::dm_log_with_errno_init(Some(fuzz_quiet)) });
 }
 
 /// The first `N` parts of an input between NULs; missing ones are empty. The last one takes the rest.

@@ -144,6 +144,7 @@ pub mod error;
 pub mod files;
 pub mod hash;
 pub mod library;
+mod locale;
 pub mod log;
 pub mod mangle;
 pub mod nodes;

@@ -127,6 +127,12 @@ impl Library {
         Ok(opened)
     }
 
+    /// Makes `transport` the way to the engine, as if it had been opened: [`Library::release`] closes it unless it is
+    /// held.
+    pub fn set_transport(&self, transport: Arc<dyn Transport>) {
+        *lock(&self.transport) = Some(transport);
+    }
+
     /// The way to the engine, if it is open.
     pub(crate) fn open_transport(&self) -> Option<Arc<dyn Transport>> {
         self.fixed.clone().or_else(|| lock(&self.transport).clone())

@@ -109,11 +109,9 @@ fn parse_double(text: &[u8]) -> (f64, usize) {
 
 /// A number with so many decimals, as printf writes it in the locale.
 #[must_use]
-#[allow(unsafe_code, reason = "localeconv knows the radix character")]
 pub fn format_double(value: f64, decimals: usize) -> Vec<u8> {
     let text = format!("{value:.decimals$}").into_bytes();
-    // SAFETY: localeconv returns a structure that stays valid until the locale changes, with C strings in it.
-    let radix = unsafe { std::ffi::CStr::from_ptr((*libc::localeconv()).decimal_point) }.to_bytes();
+    let radix = crate::locale::radix();
     if radix == b"." {
         return text;
     }

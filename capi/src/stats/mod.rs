@@ -22,8 +22,12 @@ use libdevmapper::stats::{Binding, NewRegion, Stats, Step};
 use libdevmapper::{log_error, stats};
 
 use crate::entry::{bytes, one_zero};
-pub use histogram::dm_histogram;
+pub use groups::*;
+pub use histogram::*;
 use kept::Kept;
+pub use properties::*;
+pub use values::*;
+pub use walk::*;
 use select::{GROUP, NONE};
 
 /// A handle (opaque to C).

@@ -10,7 +10,7 @@ use crate::log_error;
 use crate::{Error, log_warn};
 
 use super::output::RowForm;
-use super::{Flags, Printer, Report, locale, logged};
+use super::{Flags, Printer, Report, logged};
 
 /// A report that can be in a group.
 pub type SharedReport<'a> = Rc<RefCell<Report<'a>>>;
@@ -179,7 +179,7 @@ impl<'a> Group<'a> {
     /// # Errors
     /// [`GroupKind::JsonStd`] in a locale whose radix character is not `.` (logged).
     pub fn new(kind: GroupKind, printer: Rc<dyn Printer>) -> Result<Self, Error> {
-        if kind == GroupKind::JsonStd && locale::radix() != b"." {
+        if kind == GroupKind::JsonStd && crate::locale::radix() != b"." {
             return Err(logged(
                 "dm_report: incompatible locale used for report group type JSON_STD: the radix character is not '.'"
                     .into(),

@@ -10,7 +10,6 @@
 mod columns;
 mod group;
 mod listing;
-mod locale;
 mod output;
 mod schema;
 mod select;

@@ -445,7 +445,7 @@ impl Value<'_> {
     /// It is 1000 % or more.
     pub fn percent(&mut self, percent: i32) -> Result<(), ValueError> {
         use std::io::Write;
-        let radix = super::locale::radix();
+        let radix = crate::locale::radix();
         let text = self.reset();
         if Percent(percent) != Percent::INVALID {
             let start = text.len();

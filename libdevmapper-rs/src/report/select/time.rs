@@ -3,8 +3,8 @@
 //! An incomplete specification stands for the whole period. The period's end is the second before the next one of its
 //! kind begins, by the calendar.
 
+use crate::locale::{Moment, seconds};
 use crate::log_error;
-use crate::report::locale::{Moment, seconds};
 
 use super::token::skip_space;
 

@@ -5,6 +5,10 @@ use std::ffi::CStr;
 /// The locale's radix character, `.` in most.
 #[allow(unsafe_code, reason = "nl_langinfo is a C function")]
 pub(crate) fn radix() -> &'static [u8] {
+    // Miri has none.
+    if cfg!(miri) {
+        return b".";
+    }
     // SAFETY: nl_langinfo accepts any item and returns NULL or a C string.
     let text = unsafe { libc::nl_langinfo(libc::RADIXCHAR) };
     if text.is_null() {
@@ -37,6 +41,10 @@ pub(crate) struct Moment {
 /// Fields beyond their range carry over.
 #[allow(unsafe_code, reason = "mktime is a C function")]
 pub(crate) fn seconds(moment: &Moment, offset: Option<i64>) -> Option<i64> {
+    // Miri has no `mktime`.
+    if cfg!(miri) {
+        return None;
+    }
     // SAFETY: struct tm is plain data, for which zeroes are valid.
     let mut tm: libc::tm = unsafe { std::mem::zeroed() };
     tm.tm_year = moment.year.checked_sub(1900)?;
