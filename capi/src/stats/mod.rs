@@ -26,9 +26,9 @@ pub use groups::*;
 pub use histogram::*;
 use kept::Kept;
 pub use properties::*;
+use select::{GROUP, NONE};
 pub use values::*;
 pub use walk::*;
-use select::{GROUP, NONE};
 
 /// A handle (opaque to C).
 #[derive(Debug)]
