@@ -110,9 +110,6 @@ impl<'a> Report<'a> {
 
     /// Prints the heading line now, if the report has one. It is not printed again before the rows.
     pub fn column_headings(&mut self) {
-        if self.done {
-            return;
-        }
         self.measure();
         if self.flags.contains(Flags::HEADINGS) && !self.flags.contains(Flags::COLUMNS_AS_ROWS) {
             self.print_headings();

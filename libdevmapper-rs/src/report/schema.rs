@@ -199,6 +199,8 @@ fn after_prefix<'n>(name: &'n [u8], prefix: &[u8]) -> Option<impl Iterator<Item 
 pub(crate) struct Name {
     letters: [u8; MAX_NAME],
     len: usize,
+    /// Whether there were underscores, which say nothing but in `all`.
+    underscores: bool,
 }
 
 impl Name {
@@ -210,6 +212,7 @@ impl Name {
         let mut name = Self {
             letters: [0; MAX_NAME],
             len: 0,
+            underscores: rest[..len].contains(&b'_'),
         };
         for (at, byte) in rest[..len].iter().enumerate() {
             if *byte == b'_' {
@@ -276,7 +279,7 @@ impl<'a> Schema<'a> {
 
     /// The object types whose fields a name such as `all` or `lv_all` stands for.
     pub(crate) fn find_all(&self, name: &Name, prefix: &[u8], types: u32) -> Option<u32> {
-        if name.get() == b"all" {
+        if name.get() == b"all" && !name.underscores {
             return Some(match (prefix.is_empty(), types) {
                 (true, 0) => !IMPLICIT_TYPE,
                 (true, types) => types,

@@ -214,6 +214,35 @@ fn rows_stay_for_another_selection() {
     report.output().unwrap();
     assert_eq!(lines.take(), ["b      150"]);
     assert!(report.set_selection(b"size>1", &mut NoHandler).is_err());
+    assert_eq!(report.object(&mut &objects()[0], false).unwrap(), Some(true));
+}
+
+#[test]
+fn underscores_say_nothing_but_in_all() {
+    let lines = Rc::new(Lines::default());
+    for (fields, right) in [
+        ("all", true),
+        ("ALL", true),
+        ("_all", false),
+        ("al_l", false),
+        ("obj_all", true),
+        ("objall", true),
+        ("o_bj_al_l", true),
+        ("_obj_name", true),
+    ] {
+        assert_eq!(report(fields, 7, "", "", &lines).is_ok(), right, "{fields}");
+    }
+}
+
+#[test]
+fn headings_of_a_report_that_only_helps() {
+    let lines = Rc::new(Lines::default());
+    let mut report = report("name,help", 6, "", "", &lines).unwrap();
+    lines.take();
+    report.column_headings();
+    assert_eq!(lines.take(), ["Name Help"]);
+    report.output().unwrap();
+    assert!(lines.take().is_empty());
 }
 
 #[test]

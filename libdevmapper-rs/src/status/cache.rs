@@ -3,7 +3,6 @@
 use super::refuse;
 use super::scan::{Scan, contains};
 use crate::error::Result;
-use bstr::ByteSlice;
 
 /// Feature words of the status line and their bits (`DM_CACHE_FEATURE_*`).
 pub const FEATURES: [(&str, u64); 5] = [
@@ -81,7 +80,7 @@ pub fn parse_cache(params: &[u8]) -> Result<Cache> {
     }
     match parse(params) {
         Some(status) => Ok(status),
-        None => refuse("cache params", params),
+        None => refuse("cache params: {}", params),
     }
 }
 
@@ -111,7 +110,7 @@ fn parse(params: &[u8]) -> Option<Cache> {
         let word = scan.field()?;
         match FEATURES.iter().find(|(name, _)| word == name.as_bytes()) {
             Some((_, bit)) => status.feature_flags |= bit,
-            None => crate::log_error!("Unknown feature in status: {}", params.as_bstr()),
+            None => crate::log_error!("Unknown feature in status: {}", crate::log::Raw(params)),
         }
     }
 

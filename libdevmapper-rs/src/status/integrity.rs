@@ -19,12 +19,12 @@ pub struct Integrity {
 pub fn parse_integrity(params: &[u8]) -> Result<Integrity> {
     let mut scan = Scan(params);
     let (Some(number_of_mismatches), Some(provided_data_sectors)) = (scan.spaced(), scan.spaced()) else {
-        return refuse("integrity params", params);
+        return refuse("integrity params: {}.", params);
     };
     let rest = scan.blanks().0;
     let end = rest.iter().position(|b| is_space(*b)).unwrap_or(rest.len()).min(15);
     match &rest[..end] {
-        [] => refuse("integrity params", params),
+        [] => refuse("integrity params: {}.", params),
         [b'-', ..] => Ok(Integrity {
             number_of_mismatches,
             provided_data_sectors,

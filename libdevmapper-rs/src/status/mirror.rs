@@ -3,7 +3,6 @@
 use super::refuse;
 use super::scan::Scan;
 use crate::error::Result;
-use bstr::ByteSlice;
 
 /// Most legs a mirror's status is read for.
 pub const MAX_LEGS: u32 = 8;
@@ -44,7 +43,10 @@ impl Health {
 
     fn new(character: u8) -> Self {
         Self::from_character(character).unwrap_or_else(|| {
-            crate::log_warn!("WARNING: Unknown mirror health status char: {}", [character].as_bstr());
+            crate::log_warn!(
+                "WARNING: Unknown mirror health status char: {}",
+                crate::log::Raw(&[character])
+            );
             Self::Unclassified
         })
     }
@@ -81,15 +83,15 @@ pub struct Mirror {
 pub fn parse_mirror(params: &[u8]) -> Result<Mirror> {
     let mut scan = Scan(params);
     let Some(count) = scan.spaced() else {
-        return refuse("mirror status", params);
+        return refuse("mirror status {}.", params);
     };
     if count > u64::from(MAX_LEGS) {
         crate::log_error!("Internal error: More than {MAX_LEGS} reported in mirror status.");
-        return refuse("mirror status", params);
+        return refuse("mirror status {}.", params);
     }
     match parse(&mut scan, count) {
         Some(status) => Ok(status),
-        None => refuse("mirror status", params),
+        None => refuse("mirror status {}.", params),
     }
 }
 

@@ -26,11 +26,14 @@ pub use writecache::{Writecache, parse_writecache};
 use crate::error::{Error, Result};
 use bstr::BStr;
 
-/// Logs that the parameters of a target could not be parsed.
-fn refuse<T>(what: &str, params: &[u8]) -> Result<T> {
-    let text = format!("Failed to parse {what}: {}", BStr::new(params));
-    crate::log_error!("{text}");
-    Err(Error::Parse(text))
+/// Logs that the parameters of a target could not be parsed, in the reference's words: `{}` stands for the parameters.
+fn refuse<T>(words: &str, params: &[u8]) -> Result<T> {
+    let (before, after) = words.split_once("{}").unwrap_or((words, ""));
+    crate::log_error!("Failed to parse {before}{}{after}", crate::log::Raw(params));
+    Err(Error::Parse(format!(
+        "Failed to parse {before}{}{after}",
+        BStr::new(params)
+    )))
 }
 
 #[cfg(test)]

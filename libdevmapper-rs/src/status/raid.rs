@@ -42,13 +42,15 @@ pub fn parse_raid(params: &[u8]) -> Result<Raid> {
     let fields: Vec<&[u8]> = params.split(|b| *b == b' ').collect();
     let number = |field: &[u8]| Scan(field).number();
 
-    let count = if fields.len() < 4 { None } else { number(fields[1]) };
-    let Some(count) = count else {
-        return refuse("<#devs> raid params", params);
+    if fields.len() < 4 {
+        return refuse("raid params: {}", params);
+    }
+    let Some(count) = number(fields[1]) else {
+        return refuse("<#devs> raid params: {}", params);
     };
     let Some((insync, total)) = Scan(fields[3]).ratio().filter(|_| !fields[0].is_empty()) else {
         return refuse(
-            "<raid_type> <#devices> <health_chars> and <sync_ratio> raid params",
+            "<raid_type> <#devices> <health_chars> and <sync_ratio> raid params: {}",
             params,
         );
     };
@@ -63,14 +65,14 @@ pub fn parse_raid(params: &[u8]) -> Result<Raid> {
 
     if fields.len() >= 6 {
         let Some(mismatches) = number(fields[5]).filter(|_| !fields[4].is_empty()) else {
-            return refuse("<sync_action> and <mismatch_cnt> raid params", params);
+            return refuse("<sync_action> and <mismatch_cnt> raid params: {}", params);
         };
         status.sync_action = Some(fields[4].to_vec());
         status.mismatch_count = mismatches;
     }
     if fields.len() >= 7 {
         let Some(offset) = number(fields[6]) else {
-            return refuse("<data_offset> raid params", params);
+            return refuse("<data_offset>raid params: {}", params);
         };
         status.data_offset = offset;
     }

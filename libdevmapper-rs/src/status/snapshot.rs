@@ -31,7 +31,7 @@ pub fn parse_snapshot(params: &[u8]) -> Result<Snapshot> {
         _ => {
             let mut scan = Scan(params);
             let Some((used, total)) = scan.ratio() else {
-                return refuse("snapshot params", params);
+                return refuse("snapshot params: {}.", params);
             };
             status.used_sectors = used;
             status.total_sectors = total;

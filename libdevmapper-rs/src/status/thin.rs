@@ -70,7 +70,7 @@ pub fn parse_thin_pool(params: &[u8]) -> Result<ThinPool> {
     }
     let mut scan = Scan(params);
     let (Some(transaction_id), Some(metadata), Some(data)) = (scan.spaced(), scan.ratio(), scan.ratio()) else {
-        return refuse("thin pool params", params);
+        return refuse("thin pool params: {}.", params);
     };
     let rest = scan.0;
     let out_of_data_space = contains(rest, "out_of_data_space");
@@ -108,7 +108,7 @@ pub fn parse_thin(params: &[u8]) -> Result<Thin> {
     }
     let mut scan = Scan(params);
     let (Some(mapped), Some(highest)) = (scan.spaced(), scan.spaced()) else {
-        return refuse("thin params", params);
+        return refuse("thin params: {}.", params);
     };
     status.mapped_sectors = mapped;
     status.highest_mapped_sector = highest;

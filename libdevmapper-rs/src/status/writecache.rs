@@ -28,7 +28,7 @@ pub fn parse_writecache(params: &[u8]) -> Result<Writecache> {
             free_blocks,
             writeback_blocks,
         }),
-        _ => refuse("writecache params", params),
+        _ => refuse("writecache params: {}.", params),
     }
 }
 
