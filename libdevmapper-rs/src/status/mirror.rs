@@ -164,6 +164,7 @@ fn join(devices: &[(u32, u32)], health: &[u8]) -> Option<Vec<LegHealth>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bstr::ByteSlice;
 
     fn shown(line: &str) -> Option<String> {
         let s = parse_mirror(line.as_bytes()).ok()?;
