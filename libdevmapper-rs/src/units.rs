@@ -57,11 +57,23 @@ pub fn to_factor(text: &[u8], strict: bool) -> Factor {
             .take_while(|b| b.is_ascii_digit())
             .fold(0_u64, |n, &b| n.saturating_mul(10).saturating_add(u64::from(b - b'0'))),
     };
+    // A number that is more than its digits, in bytes.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whether the digits were all of the number; bytes are cut"
+    )]
+    let scaled = |multiplier: u64| match number {
+        Some(value) if value != integer as f64 => Some((value * multiplier as f64) as u64),
+        _ => None,
+    };
     // The text's NUL takes the place of a letter that is not there.
     let letter = rest.first().copied().unwrap_or(0);
     if matches!(letter, b'h' | b'H' | b'r' | b'R') {
         return Factor {
-            factor: 1,
+            factor: scaled(1).unwrap_or(1),
             unit: Some(letter),
             len: digits + 1,
         };
@@ -74,19 +86,7 @@ pub fn to_factor(text: &[u8], strict: bool) -> Factor {
             len: 0,
         };
     };
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::float_cmp,
-        reason = "whether the digits were all of the number"
-    )]
-    let factor = match number {
-        Some(value) if value != integer as f64 => {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut to bytes")]
-            let bytes = (value * multiplier as f64) as u64;
-            bytes
-        }
-        _ => integer.wrapping_mul(multiplier),
-    };
+    let factor = scaled(multiplier).unwrap_or_else(|| integer.wrapping_mul(multiplier));
     Factor {
         factor,
         unit,
@@ -292,6 +292,10 @@ mod tests {
             ("18446744073709551615b", &[true], u64::MAX, b'U', 21),
             ("4h", &[true], 1, b'h', 2),
             ("2r", &[true], 1, b'r', 2),
+            ("2.0r", &[true], 1, b'r', 4),
+            ("2.9h", &[true], 2, b'h', 4),
+            ("0.5H", &[true], 0, b'H', 4),
+            ("2e2R", &[true], 200, b'R', 4),
             ("kb", &[false], 1024, b'k', 1),
             ("m ", &[false], 1 << 20, b'm', 1),
             ("5", &[false, true], 0, b'U', 0),
