@@ -45,70 +45,28 @@ unsafe extern "C" fn same(object: *mut c_void) -> *mut c_void {
     object
 }
 
-unsafe extern "C" fn string(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: `data` is the `name` of an object.
-    unsafe { dm_report_field_string(report, field, data.cast()) }
+macro_rules! shows {
+    ($($name:ident: |$report:ident, $field:ident, $data:ident| $set:expr;)*) => {
+        $(unsafe extern "C" fn $name(
+            $report: *mut dm_report,
+            _: *mut dm_pool,
+            $field: *mut dm_report_field,
+            $data: *const c_void,
+            _: *mut c_void,
+        ) -> c_int {
+            // SAFETY: `data` leads to the member of an object that the field is for.
+            unsafe { $set }
+        })*
+    };
 }
 
-unsafe extern "C" fn number(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: `data` is the `number` of an object.
-    unsafe { dm_report_field_uint64(report, field, data.cast()) }
-}
-
-unsafe extern "C" fn percent(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: `data` is the `percent` of an object.
-    unsafe { dm_report_field_percent(report, field, data.cast()) }
-}
-
-unsafe extern "C" fn signed(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: `data` is the `signed` of an object.
-    unsafe { dm_report_field_int32(report, field, data.cast()) }
-}
-
-unsafe extern "C" fn tags(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: `data` is the `tags` of an object.
-    unsafe { dm_report_field_string_list(report, field, data.cast(), null()) }
-}
-
-unsafe extern "C" fn tags_unsorted(
-    report: *mut dm_report,
-    _: *mut dm_pool,
-    field: *mut dm_report_field,
-    data: *const c_void,
-    _: *mut c_void,
-) -> c_int {
-    // SAFETY: as for `tags`.
-    unsafe { dm_report_field_string_list_unsorted(report, field, data.cast(), c"; ".as_ptr()) }
+shows! {
+    string: |report, field, data| dm_report_field_string(report, field, data.cast());
+    number: |report, field, data| dm_report_field_uint64(report, field, data.cast());
+    percent: |report, field, data| dm_report_field_percent(report, field, data.cast());
+    signed: |report, field, data| dm_report_field_int32(report, field, data.cast());
+    tags: |report, field, data| dm_report_field_string_list(report, field, data.cast(), null());
+    tags_unsorted: |report, field, data| dm_report_field_string_list_unsorted(report, field, data.cast(), c"; ".as_ptr());
 }
 
 /// A text and a sort value in the report's pool, as lvm has it for sizes and times.
