@@ -74,7 +74,7 @@ unsafe extern "C" {
 #[cfg(miri)]
 unsafe extern "C" fn fuzz_quiet(_: c_int, _: *const c_char, _: c_int, _: c_int, _: *const c_char, _: ...) {}
 
-/// Makes that the log function of the process.
+/// Makes [`fuzz_quiet`] the log function of the process: the lines of reports go there directly.
 fn quiet_c() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     // SAFETY: a function of the right type, which stays.

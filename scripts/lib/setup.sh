@@ -33,4 +33,13 @@ need_devices() {
   [ -c /dev/fuse ] || die "/dev/fuse is missing: the kernel needs FUSE (modprobe fuse)"
   [ -c /dev/loop-control ] || die "/dev/loop-control is missing: the kernel needs loop devices (modprobe loop)"
 }
+
+# reference_library: the directory of the reference library, Debian's libdevmapper.so.1.02.1.
+reference_library() {
+  local dir
+  for dir in /usr/lib/x86_64-linux-gnu /lib/x86_64-linux-gnu /usr/lib64 /usr/lib; do
+    [ ! -e "$dir/libdevmapper.so.1.02.1" ] || { echo "$dir"; return; }
+  done
+  die "the reference library, Debian's libdevmapper1.02.1, is needed"
+}
 mkdir -p "$top/build"
